@@ -1,0 +1,31 @@
+"""Register the built-in detectors, through the same hook as anyone's."""
+
+from __future__ import annotations
+
+from ecgbench.hookspecs import hookimpl
+from ecgbench.specs import DetectorSpec
+
+
+@hookimpl
+def ecgbench_detectors() -> list[DetectorSpec]:
+    """Return the built-in detectors."""
+    return [
+        DetectorSpec(
+            "ecg",
+            "ecgbench_detectors.ecg.detector:Ecg",
+            "labels that the explanation, its neighbours or a shortcut in the text speak against",
+        ),
+        DetectorSpec(
+            "cleanlab",
+            "ecgbench_detectors.cleanlab:Cleanlab",
+            "low label quality by cleanlab on out-of-fold probabilities",
+            requires=("cleanlab",),
+        ),
+        DetectorSpec("loss", "ecgbench_detectors.loss:Loss", "high out-of-fold cross-entropy of the given label"),
+        DetectorSpec("margin", "ecgbench_detectors.margin:Margin", "another class is likelier out of fold"),
+        DetectorSpec(
+            "llm_mismatch", "ecgbench_detectors.llm_mismatch:LlmMismatch", "the language model finds the label unlikely"
+        ),
+        DetectorSpec("input_knn", "ecgbench_detectors.input_knn:InputKnn", "the nearest texts carry other labels"),
+        DetectorSpec("random", "ecgbench_detectors.random:Random", "uniform random numbers: the floor"),
+    ]

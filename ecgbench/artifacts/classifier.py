@@ -1,0 +1,105 @@
+"""What a classifier trained on the given labels says: out-of-fold probabilities and training dynamics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecgbench.artifacts.base import Arrays, Artifacts, Cost, TaskArtifact
+from ecgbench.data import DetectionTask, FloatArray, IntArray
+from ecgbench.engines.classifier import load_classifier, train_classifier
+from ecgbench.engines.context import ComputeContext
+from ecgbench.errors import NotApplicableError, UsageError
+from ecgbench.profiles import ClassifierSettings
+from ecgbench.seeds import derive_int
+
+
+@dataclass(frozen=True)
+class OutOfFoldProbs(TaskArtifact[FloatArray]):
+    """Class probabilities of each item by a classifier that was not trained on it: float64, shape (n, C)."""
+
+    uses_seed: ClassVar[bool] = True
+    cost: ClassVar[Cost] = Cost(seconds=0.1, memory=700)
+
+    classifier: ClassifierSettings | None = None
+    folds: int = 5
+
+    def compute(self, task: DetectionTask, inputs: Artifacts, context: ComputeContext) -> FloatArray:  # noqa: ARG002
+        """Train one classifier a fold; raises NotApplicableError where there are fewer texts than folds."""
+        assert self.classifier is not None
+        fold_of = assign_folds(task.texts, task.labels, folds=self.folds, seed=derive_int(context.seed, "folds"))
+        classifier = context.load(load_classifier, self.classifier)
+        examples = classifier.activations(task.texts)
+        logits = np.zeros((len(task), task.n_classes))
+        for fold in range(self.folds):
+            kept, left_out = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
+            trained = train_classifier(
+                classifier,
+                [examples[i] for i in kept],
+                labels=task.labels[kept],
+                n_classes=task.n_classes,
+                seed=derive_int(context.seed, f"training/{fold}"),
+            )
+            logits[left_out] = trained.predict([examples[i] for i in left_out])
+            context.progress.advance(len(left_out))
+        return softmax(logits)
+
+
+@dataclass(frozen=True, eq=False)
+class Dynamics:
+    """Each item's logits at each epoch, in train mode: float32, shape (T, n, C)."""
+
+    logits: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class TrainingDynamics(TaskArtifact[Dynamics]):
+    """The logits of every item while a classifier trained on all of them."""
+
+    uses_seed: ClassVar[bool] = True
+    cost: ClassVar[Cost] = Cost(seconds=0.025, memory=700)
+
+    classifier: ClassifierSettings | None = None
+
+    def compute(self, task: DetectionTask, inputs: Artifacts, context: ComputeContext) -> Dynamics:  # noqa: ARG002
+        """Train one classifier on all items."""
+        assert self.classifier is not None
+        classifier = context.load(load_classifier, self.classifier)
+        seed = derive_int(context.seed, "training")
+        examples = classifier.activations(task.texts)
+        trained = train_classifier(classifier, examples, labels=task.labels, n_classes=task.n_classes, seed=seed)
+        context.progress.advance(len(task))
+        return Dynamics(trained.train_logits)
+
+    def unpack(self, arrays: Arrays) -> Dynamics:
+        """Rebuild the dynamics."""
+        return Dynamics(**arrays)
+
+
+def assign_folds(texts: Sequence[str], labels: IntArray, *, folds: int, seed: int) -> IntArray:
+    """Return each item's fold: int64, shape (n,); classes are dealt out evenly, equal texts share a fold.
+
+    A duplicate in another fold would show the classifier the very item it is to judge. Raises
+    NotApplicableError where there are fewer distinct texts than folds: one fold would be empty.
+    """
+    if folds < 2:
+        raise UsageError(f"folds is {folds}; give at least 2")
+    first_of: dict[str, int] = {}
+    for position, text in enumerate(texts):
+        first_of.setdefault(text, position)
+    if len(first_of) < folds:
+        raise NotApplicableError(f"{len(first_of)} distinct texts are too few for {folds} folds; give more items")
+    shuffled = np.random.default_rng(seed).permutation(np.array(list(first_of.values())))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    fold_of = {texts[position]: rank % folds for rank, position in enumerate(by_class)}
+    return np.array([fold_of[text] for text in texts], dtype=np.int64)
+
+
+def softmax(logits: FloatArray) -> FloatArray:
+    """Turn logits into probabilities along the last axis."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)  # type: ignore[no-any-return]

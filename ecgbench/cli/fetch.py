@@ -1,0 +1,48 @@
+"""`ecgbench fetch`: get models and data ahead of time, for a machine that will be offline."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ecgbench.cli import options as opt
+
+Dataset = Annotated[
+    str | None, typer.Option("--dataset", help="Only these datasets, comma-separated. [default: all built in]")
+]
+NoModels = Annotated[bool, typer.Option("--no-models", help="Leave the profile's models alone.")]
+
+
+def fetch(
+    profile: Annotated[str, typer.Option("--profile", help="Whose models to prepare.")] = "embedded",
+    dataset: Dataset = None,
+    no_models: NoModels = False,
+    cache: opt.CacheFolder = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+) -> None:
+    """Fetch datasets and prepare the models of a profile, so that runs need no network and no conversion."""
+    from ecgbench.cli.reporter import make_reporter
+    from ecgbench.engines.models import model_folder
+    from ecgbench.errors import MissingPackageError
+    from ecgbench.grid.prepare import load_dataset
+    from ecgbench.grid.selection import split_list
+    from ecgbench.grid.suite import DatasetChoice
+    from ecgbench.profiles import get_profile
+
+    chosen = get_profile(profile)
+    plugins = opt.load_plugins_or_warn(None)
+    store = opt.open_cache(cache)
+    fetchable = [e.spec.name for e in plugins.datasets if not e.missing() and e.resolve().argument is None]
+    with make_reporter(quiet=quiet) as reporter:
+        for name in split_list(dataset) if dataset else fetchable:
+            with reporter.job(f"dataset {name}", None):
+                data = load_dataset(DatasetChoice(name=name, n="all"), plugins, store)
+            typer.echo(f"dataset {name}: {len(data)} items")
+        for model in [] if no_models else dict.fromkeys(chosen.models):
+            with reporter.job(f"model {model}", None):
+                try:
+                    folder = model_folder(model, store.models)
+                except MissingPackageError as error:
+                    raise type(error)(error.package, needed_for=f"profile {profile}", install=error.install) from error
+            typer.echo(f"model {model}: {folder}")

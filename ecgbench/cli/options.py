@@ -1,0 +1,194 @@
+"""The options that `run` and `plan` share, and how they become a suite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ecgbench.grid.suite import Suite
+    from ecgbench.plugins import Plugins
+
+SuiteFile = Annotated[
+    Path | None, typer.Option("--suite", help="TOML file with a whole grid; other options change it.")
+]
+ProfileName = Annotated[str | None, typer.Option("--profile", help="Set of models. [default: embedded]")]
+DatasetNames = Annotated[
+    str | None,
+    typer.Option(
+        "--dataset", help="Dataset, or file:PATH for your own (.csv .tsv .jsonl .parquet). [default: movie_snippets]"
+    ),
+]
+Size = Annotated[str | None, typer.Option("--n", help="Items drawn from the dataset, stratified, or 'all'.")]
+NoiseNames = Annotated[
+    str | None,
+    typer.Option("--noise", help="Noise models, comma-separated: uniform,artifact_aligned[clean_marker_rate=0.05]."),
+]
+Rates = Annotated[str | None, typer.Option("--rate", help="Noise rates in [0, 1), comma-separated. [default: 0.1]")]
+Seeds = Annotated[str | None, typer.Option("--seeds", help="Seeds, comma-separated. [default: 0]")]
+DetectorNames = Annotated[
+    str | None,
+    typer.Option("--detectors", help="'all', or names, comma-separated: ecg,ecg[k=30],cleanlab. [default: all]"),
+]
+Params = Annotated[
+    list[str] | None, typer.Option("--param", help="A parameter as NAME.PARAMETER=VALUE, such as ecg.k=30; repeatable.")
+]
+TextColumn = Annotated[str | None, typer.Option("--text-column", help="Your file's column of texts. [default: text]")]
+LabelColumn = Annotated[
+    str | None, typer.Option("--label-column", help="Your file's column of labels. [default: label]")
+]
+TrueLabelColumn = Annotated[
+    str | None, typer.Option("--true-label-column", help="Your file's column of true labels, where it has one.")
+]
+TaskNoun = Annotated[str | None, typer.Option("--task", help="What your labels say, such as 'topic of the news item'.")]
+Shots = Annotated[Path | None, typer.Option("--shots", help="TOML file with worked examples for the language model.")]
+CacheFolder = Annotated[Path | None, typer.Option("--cache", help="Cache folder. [default: the user's cache folder]")]
+PluginFiles = Annotated[list[Path] | None, typer.Option("--plugin", help="Python file with hookimpls; repeatable.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and the log.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+@dataclass(frozen=True)
+class GridOptions:
+    """What was typed about the grid; None where nothing was."""
+
+    suite: Path | None = None
+    profile: str | None = None
+    dataset: str | None = None
+    n: str | None = None
+    noise: str | None = None
+    rate: str | None = None
+    seeds: str | None = None
+    detectors: str | None = None
+    params: Sequence[str] = ()
+    dataset_params: dict[str, Any] = field(default_factory=dict)
+
+    def build(self, plugins: Plugins) -> Suite:
+        """Return the suite file (or the default grid) changed by the options; raises UsageError."""
+        from ecgbench.grid.suite import Suite, load_suite, validate_suite
+
+        base = load_suite(self.suite) if self.suite else Suite(name=self._run_name())
+        raw = base.model_dump(mode="json")
+        if self.profile:
+            raw["profile"] = self.profile
+        raw["datasets"] = self._datasets(raw["datasets"])
+        raw["noises"] = self._noises(raw["noises"])
+        raw["detectors"] = self._detectors(raw["detectors"])
+        for assignment in self.params:
+            _apply_param(raw, assignment, plugins)
+        return validate_suite(raw, where="the command line")
+
+    def _run_name(self) -> str:
+        import re
+
+        name = Path((self.dataset or "movie_snippets").split(",")[0]).stem
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._") or "run"
+
+    def _datasets(self, datasets: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        from ecgbench.grid.selection import parse_selection, split_list
+
+        if self.dataset:
+            chosen = [parse_selection(text) for text in split_list(self.dataset)]
+            datasets = [{"name": c.name, "params": dict(c.params)} for c in chosen]
+        size = {} if self.n is None else {"n": "all" if self.n == "all" else _whole(self.n, "--n")}
+        return [{**d, **size, "params": {**d.get("params", {}), **self.dataset_params}} for d in datasets]
+
+    def _noises(self, noises: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        from ecgbench.grid.selection import parse_selection, split_list
+
+        if self.noise:
+            chosen = [parse_selection(text) for text in split_list(self.noise)]
+            noises = [{"name": c.name, "params": dict(c.params)} for c in chosen]
+        changed: dict[str, Any] = {}
+        if self.rate:
+            changed["rates"] = [_number(text, "--rate") for text in split_list(self.rate)]
+        if self.seeds:
+            changed["seeds"] = [_whole(text, "--seeds") for text in split_list(self.seeds)]
+        return [{**noise, **changed} for noise in noises]
+
+    def _detectors(self, detectors: Any) -> Any:
+        from ecgbench.grid.selection import parse_selection, split_list
+
+        if self.detectors is None:
+            return detectors
+        if self.detectors.strip() == "all":
+            return "all"
+        chosen = [parse_selection(text) for text in split_list(self.detectors)]
+        return [{"name": c.name, "params": dict(c.params)} for c in chosen]
+
+
+def load_plugins_or_warn(files: Sequence[Path] | None) -> Plugins:
+    """Load all plugins and say on stderr which ones did not load."""
+    from ecgbench.plugins import load_plugins
+
+    plugins = load_plugins(tuple(files or ()))
+    for plugin in plugins.failed:
+        typer.echo(f"warning: plugin {plugin.name} ({plugin.distribution}) did not load: {plugin.reason}", err=True)
+    return plugins
+
+
+def open_cache(folder: Path | None, *, create: bool = True) -> Any:
+    """Open the cache folder that was asked for, or the user's."""
+    from ecgbench.store.cache import Cache, default_cache_folder
+
+    return Cache.open(folder or default_cache_folder(), create=create)
+
+
+def start_log(*, debug: bool) -> None:
+    """Log on stderr: warnings of ecgbench, everything of it under --debug, of other libraries errors only."""
+    import logging
+
+    logging.basicConfig(level=logging.ERROR, format="%(levelname)s: %(message)s")
+    logging.getLogger("ecgbench").setLevel(logging.DEBUG if debug else logging.WARNING)
+
+
+def to_json(value: Any) -> str:
+    """Render a value as JSON for scripts."""
+    import json
+
+    return json.dumps(value, indent=2)
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """Return the values that are not None, paths as strings."""
+    return {key: str(value) for key, value in values.items() if value is not None}
+
+
+def _apply_param(raw: dict[str, Any], assignment: str, plugins: Plugins) -> None:
+    from ecgbench.errors import UnknownNameError, UsageError
+    from ecgbench.grid.selection import parse_assignment
+
+    target, value = parse_assignment(assignment)
+    name, dot, parameter = target.rpartition(".")
+    if not dot:
+        raise UsageError(f"cannot read --param {assignment!r}; write NAME.PARAMETER=VALUE, such as ecg.k=30")
+    if raw["detectors"] == "all" and name in plugins.detectors.names:
+        raw["detectors"] = [{"name": known} for known in plugins.detectors.names]
+    listed = [*raw["datasets"], *raw["noises"], *(raw["detectors"] if raw["detectors"] != "all" else [])]
+    chosen = [entry for entry in listed if entry["name"].partition(":")[0] == name]
+    if not chosen:
+        raise UnknownNameError("name in --param", name, [*(e["name"] for e in listed), *plugins.detectors.names])
+    for entry in chosen:
+        entry["params"] = {**entry.get("params", {}), parameter: value}
+
+
+def _whole(text: str, option: str) -> int:
+    from ecgbench.errors import UsageError
+
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"{option}: {text!r} is not a whole number") from None
+
+
+def _number(text: str, option: str) -> float:
+    from ecgbench.errors import UsageError
+
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"{option}: {text!r} is not a number; give a share such as 0.1") from None

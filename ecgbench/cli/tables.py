@@ -1,0 +1,22 @@
+"""Plain tables on stdout that keep every name whole when they are piped."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+PIPE_WIDTH = 1000
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table; on a terminal it folds to the width, in a pipe it is as wide as it must be."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in head:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))  # Text: names from outside are no markup
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)

@@ -1,0 +1,142 @@
+"""Movie review snippets with every rater's rating (Hutto and Gilbert, ICWSM 2014; MIT licence)."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ecgbench.data import FloatArray, LabeledTexts, Shot, TaskDescription
+from ecgbench.datasets._sdist import fetch_sdist
+from ecgbench.errors import DataError, UsageError
+from ecgbench.specs import Dataset, DatasetContext
+
+ARCHIVE = "vaderSentiment-0.5.zip"
+ARCHIVE_SHA256 = "5d97c37f3ef6e24eef331122e055dbedafeb6a56abfce0608b326701116ea49a"
+INNER = "vaderSentiment-0.5/additional_resources/hutto_ICWSM_2014.tar.gz"
+INNER_SHA256 = "d5bb07d87474b3eb8d30b4deccbc23f19d742a6c5718fbacc65485b70b95c5fa"
+TEXTS = "hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt"
+RATINGS = "hutto_ICWSM_2014/movieReviewSnippets_anonDataRatings.txt"
+
+DESCRIPTION = TaskDescription(
+    noun="sentiment of the movie review",
+    label_names=("negative", "positive"),
+    label_lines=(
+        "the writer dislikes the movie or finds it weak",
+        "the writer likes the movie or finds it worth seeing",
+    ),
+    text_heading="Review",
+    label_heading="Sentiment",
+    shots=(
+        Shot(
+            "A warm, quietly funny story whose two leads make every scene glow.",
+            "positive",
+            ("warm, quietly funny", "make every scene glow"),
+            "The writer enjoys the humor and praises the actors.",
+        ),
+        Shot(
+            "The plot goes nowhere and the jokes are painfully stale.",
+            "negative",
+            ("goes nowhere", "painfully stale"),
+            "The writer finds the story aimless and the humor old.",
+        ),
+        Shot(
+            "Handsome sets and a famous cast cannot save this lifeless, overlong mess.",
+            "negative",
+            ("cannot save", "lifeless, overlong mess"),
+            "Good looks do not make up for a boring film.",
+        ),
+        Shot(
+            "It starts slowly, but the final hour is thrilling and beautifully shot.",
+            "positive",
+            ("thrilling and beautifully shot",),
+            "The strong ending outweighs the slow start.",
+        ),
+        Shot(
+            "Not a single dull moment in this clever little thriller.",
+            "positive",
+            ("Not a single dull moment", "clever"),
+            "The writer was never bored and finds the film smart.",
+        ),
+        Shot(
+            "I wanted to laugh, but it is about as funny as a dentist appointment.",
+            "negative",
+            ("about as funny as a dentist appointment",),
+            "The comparison says that it is not funny at all.",
+        ),
+        Shot(
+            "Too long, too loud and too proud of itself to notice that nobody cares.",
+            "negative",
+            ("Too long, too loud", "nobody cares"),
+            "The writer was annoyed and not moved.",
+        ),
+        Shot(
+            "An honest, moving portrait of a family, told with real tenderness.",
+            "positive",
+            ("honest, moving portrait", "real tenderness"),
+            "The writer was touched by how the family is shown.",
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class MovieSnippets(Dataset):
+    """Load the snippets whose mean rating (-4 to 4) is at least `min_mean` from zero; the sign is the label.
+
+    The 2.4 MB archive is fetched once and checked at every use; two members are read in memory.
+    """
+
+    min_mean: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_mean < 4:
+            raise UsageError(f"movie_snippets.min_mean is {self.min_mean}; give a mean rating above 0 and below 4")
+
+    def load(self, context: DatasetContext) -> LabeledTexts:
+        """Return texts, labels (1 = positive) and ratings (n, 29), NaN-padded; DataError without the archive."""
+        folder = Path(context.folder)
+        path = fetch_sdist(
+            "vaderSentiment", "0.5", archive=ARCHIVE, sha256=ARCHIVE_SHA256, folder=folder, offline=context.offline
+        )
+        texts_file, ratings_file = _read_members(path)
+        texts = [line.split("\t")[2] for line in texts_file.splitlines()]
+        ratings = _parse_ratings(ratings_file)
+        means = np.nanmean(ratings, axis=1)
+        kept = np.flatnonzero(np.abs(means) >= self.min_mean)
+        return LabeledTexts(
+            name="movie_snippets",
+            texts=tuple(texts[i] for i in kept),
+            labels=(means[kept] > 0).astype(np.int64),
+            description=DESCRIPTION,
+            annotations=ratings[kept],
+        )
+
+
+def _read_members(path: Path) -> tuple[str, str]:
+    with zipfile.ZipFile(path) as archive:
+        inner = archive.read(INNER)
+    if hashlib.sha256(inner).hexdigest() != INNER_SHA256:
+        raise DataError(f"{INNER} in {path} is not the expected file: delete {path} and run `ecgbench fetch`")
+    with tarfile.open(fileobj=io.BytesIO(inner), mode="r:gz") as tar:
+        return _member(tar, TEXTS), _member(tar, RATINGS)
+
+
+def _member(tar: tarfile.TarFile, name: str) -> str:
+    file = tar.extractfile(name)
+    if file is None:
+        raise DataError(f"{name} in the movie archive is not a file")
+    return file.read().decode("utf-8")
+
+
+def _parse_ratings(file: str) -> FloatArray:
+    rows = [line.split("\t")[3].strip("[]").split(",") for line in file.splitlines()]
+    ratings = np.full((len(rows), max(map(len, rows))), np.nan)
+    for i, row in enumerate(rows):
+        ratings[i, : len(row)] = [float(rating) for rating in row]
+    return ratings

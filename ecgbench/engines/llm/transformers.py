@@ -1,0 +1,212 @@
+"""Run a causal language model through transformers, with each prompt prefix computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ecgbench.data import FloatArray
+from ecgbench.engines.llm import shared_prefix
+from ecgbench.engines.llm.base import Prompt
+from ecgbench.engines.llm.shared_prefix import PADDING, Rows, SharedPrefix
+from ecgbench.engines.models import model_folder
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+KEPT_PREFIXES = 4
+"""How many prefixes keep their keys and values; a task uses two."""
+
+
+@dataclass
+class _Batch:
+    """Rows being continued: their own cache, and the position of each of its slots (b, s)."""
+
+    prefix: SharedPrefix
+    cache: Any
+    positions: Tensor
+    logits: Tensor
+
+    def keep(self, rows: Tensor) -> None:
+        """Drop every row but these."""
+        for layer in self.cache.layers:
+            layer.keys, layer.values = layer.keys[rows], layer.values[rows]
+        self.positions = self.positions[rows]
+
+
+@dataclass
+class TransformersLlm:
+    """A causal language model in float32 on the GPU where there is one, else on the CPU."""
+
+    model: Any
+    tokenizer: Any
+    _prefixes: dict[str, SharedPrefix] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, reference: str, model_dir: Path) -> TransformersLlm:
+        """Load the model a reference names; safetensors only, no code from the model's folder."""
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        shared_prefix.register()
+        folder = model_folder(reference, model_dir)
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, attn_implementation=shared_prefix.NAME, use_safetensors=True
+        )
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        return cls(model.eval().to(device), AutoTokenizer.from_pretrained(folder))
+
+    def label_logits(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> FloatArray:
+        """Return log-probabilities of the labels as continuations: float64, shape (b, C).
+
+        Where the labels' first tokens differ they decide; else the whole label and the line's end are scored.
+        """
+        import torch
+
+        tokens = [self._encode(f" {label}") for label in labels]
+        with torch.inference_mode():
+            batch = self._start(prompts)
+            first = torch.log_softmax(batch.logits, dim=-1)
+            if len({ids[0] for ids in tokens}) == len(tokens):
+                scores = first[:, [ids[0] for ids in tokens]]
+            else:
+                whole = [self._encode(f" {label}\n") for label in labels]
+                scores = torch.stack([self._sequence_score(batch, first, ids) for ids in whole], dim=1)
+        return np.asarray(scores.cpu().numpy(), dtype=np.float64)
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        max_new_tokens: int,
+        stop: str,
+        temperature: float = 0.0,
+        seeds: Sequence[int] | None = None,
+    ) -> list[str]:
+        """Continue each prompt up to `stop` (left out) or `max_new_tokens`; see LanguageModel."""
+        import torch
+
+        draw = _Draw(temperature, [0] * len(prompts) if seeds is None else seeds)
+        replies: list[list[int]] = [[] for _ in prompts]
+        alive = list(range(len(prompts)))
+        with torch.inference_mode():
+            batch = self._start(prompts)
+            for step in range(1, max_new_tokens + 1):
+                chosen = draw(batch.logits, alive)
+                for row, token in zip(alive, chosen.tolist(), strict=True):
+                    replies[row].append(token)
+                going = [i for i, row in enumerate(alive) if not self._is_done(replies[row], stop)]
+                if step == max_new_tokens or not going:
+                    break
+                if len(going) < len(alive):
+                    kept = torch.tensor(going, device=self.model.device)
+                    batch.keep(kept)
+                    alive, chosen = [alive[i] for i in going], chosen[kept]
+                self._advance(batch, chosen[:, None])
+        return [self._decode(reply).partition(stop)[0] for reply in replies]
+
+    def _encode(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
+        return ids
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        text: str = self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text
+
+    def _is_done(self, reply: Sequence[int], stop: str) -> bool:
+        return reply[-1] == self.tokenizer.eos_token_id or stop in self._decode(reply)
+
+    def _prefix(self, text: str) -> SharedPrefix:
+        """Return the keys and values of a prefix, computed on first use."""
+        import torch
+
+        if text not in self._prefixes:
+            if len(self._prefixes) >= KEPT_PREFIXES:
+                del self._prefixes[next(iter(self._prefixes))]
+            ids = torch.tensor([self.tokenizer(text).input_ids], device=self.model.device)
+            positions = torch.arange(ids.shape[1], device=ids.device)[None]
+            cache, _ = self._forward(ids, Rows(SharedPrefix(), positions, positions), None)
+            self._prefixes[text] = SharedPrefix([(layer.keys[0], layer.values[0]) for layer in cache.layers])
+        return self._prefixes[text]
+
+    def _start(self, prompts: Sequence[Prompt]) -> _Batch:
+        """Run the suffixes, padded on the left, behind the prefix they share."""
+        import torch
+
+        (text,) = {prompt.prefix for prompt in prompts}
+        prefix = self._prefix(text)
+        suffixes = [self._encode(prompt.suffix) for prompt in prompts]
+        width = max(map(len, suffixes))
+        ids = torch.tensor([[self.tokenizer.pad_token_id or 0] * (width - len(s)) + s for s in suffixes])
+        positions = torch.tensor([[PADDING] * (width - len(s)) + list(range(len(s))) for s in suffixes])
+        positions = torch.where(positions == PADDING, PADDING, positions + len(prefix)).to(self.model.device)
+        # A padding token may see the prefix, or its row of the softmax would be empty and NaN.
+        queries = positions.clamp(min=len(prefix))
+        cache, logits = self._forward(ids.to(self.model.device), Rows(prefix, queries, positions), None)
+        return _Batch(prefix, cache, positions, logits[:, -1])
+
+    def _advance(self, batch: _Batch, tokens: Tensor) -> None:
+        """Append one token a row, shape (b, 1), and compute what comes next."""
+        import torch
+
+        queries = batch.positions[:, -1:] + 1
+        batch.positions = torch.cat([batch.positions, queries], dim=1)
+        batch.cache, logits = self._forward(tokens, Rows(batch.prefix, queries, batch.positions), batch.cache)
+        batch.logits = logits[:, -1]
+
+    def _sequence_score(self, batch: _Batch, first: Tensor, ids: list[int]) -> Tensor:
+        """Return the log-probability (b,) of a whole continuation, given that of its first token."""
+        import torch
+
+        tokens = torch.tensor(ids[:-1], device=first.device).expand(len(first), -1)
+        queries = batch.positions[:, -1:] + torch.arange(1, len(ids), device=first.device)
+        rows = Rows(batch.prefix, queries, torch.cat([batch.positions, queries], dim=1))
+        _, logits = self._forward(tokens, rows, _branch(batch.cache), keep=len(ids) - 1)
+        later = torch.log_softmax(logits, dim=-1)[:, torch.arange(len(ids) - 1), ids[1:]]
+        return first[:, ids[0]] + later.sum(dim=1)
+
+    def _forward(self, ids: Tensor, rows: Rows, cache: Any, keep: int = 1) -> tuple[Any, Tensor]:
+        """Run the model; the output layer, most of the cost, runs for the last `keep` positions only."""
+        from transformers import DynamicCache
+
+        cache = DynamicCache() if cache is None else cache
+        out = self.model(
+            input_ids=ids,
+            position_ids=rows.queries,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=keep,
+            rows=rows,
+        )
+        return cache, out.logits
+
+
+@dataclass
+class _Draw:
+    """Choose the next token of each row: the likeliest, or drawn from the row's own generator."""
+
+    temperature: float
+    seeds: Sequence[int]
+    _generators: list[Any] = field(default_factory=list)
+
+    def __call__(self, logits: Tensor, rows: Sequence[int]) -> Tensor:
+        import torch
+
+        if self.temperature == 0:
+            return logits.argmax(dim=-1)
+        if not self._generators:
+            self._generators = [torch.Generator().manual_seed(seed) for seed in self.seeds]
+        probs = torch.softmax(logits / self.temperature, dim=-1).cpu()
+        drawn = [torch.multinomial(p, 1, generator=self._generators[r]) for p, r in zip(probs, rows, strict=True)]
+        return torch.cat(drawn).to(logits.device)
+
+
+def _branch(cache: Any) -> Any:
+    """Return a cache that starts from this one's tensors; appending copies, so neither sees the other."""
+    from transformers import DynamicCache
+
+    return DynamicCache([(layer.keys, layer.values) for layer in cache.layers])

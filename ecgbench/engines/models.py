@@ -1,0 +1,104 @@
+"""Where the model behind a reference lies on disk; a packed GGUF is converted once and kept."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from ecgbench.errors import EcgbenchError, MissingPackageError, UsageError
+
+logger = logging.getLogger(__name__)
+
+INSTALL = 'pip install "ecgbench[embedded]"'
+
+
+def model_folder(reference: str, model_dir: Path) -> Path:
+    """Return the folder of a model reference; nothing is downloaded.
+
+    `package:NAME/SUBFOLDER`: a folder inside an installed package. `gguf:NAME`: an installed package with
+    `assemble()`, converted under `model_dir` on first use. Anything else: a local folder.
+    Raises MissingPackageError, or UsageError where there is no such folder.
+    """
+    kind, _, name = reference.partition(":")
+    if kind == "package":
+        return _package_folder(name)
+    if kind == "gguf":
+        return _converted_folder(name, model_dir)
+    folder = Path(reference).expanduser()
+    if not folder.is_dir():
+        raise UsageError(f"model {reference!r} is no folder; give a folder, package:NAME/SUBFOLDER or gguf:NAME")
+    return folder
+
+
+def is_ready(reference: str, model_dir: Path) -> bool:
+    """Tell whether `model_folder` would answer without converting anything."""
+    kind, _, name = reference.partition(":")
+    if kind == "gguf":
+        return (model_dir / name / "config.json").is_file()
+    try:
+        return model_folder(reference, model_dir).is_dir()
+    except EcgbenchError:
+        return False
+
+
+def _package_folder(name: str) -> Path:
+    package, _, inside = name.partition("/")
+    folder = _package_root(package) / inside
+    if not folder.is_dir():
+        raise UsageError(f"package {package!r} holds no folder {inside!r}; reinstall it: {INSTALL}")
+    return folder
+
+
+def _package_root(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise MissingPackageError(package, needed_for="the model", install=INSTALL)
+    return Path(spec.origin).parent
+
+
+def _converted_folder(package: str, model_dir: Path) -> Path:
+    """Return the converted model, converting it first if no process has; others wait for the lock."""
+    from filelock import FileLock
+
+    folder = model_dir / package
+    if not folder.is_dir():
+        for needed in (package, "gguf", "accelerate"):
+            _package_root(needed)
+        model_dir.mkdir(parents=True, exist_ok=True)
+        with FileLock(model_dir / f".{package}.lock"):
+            if not folder.is_dir():
+                _convert(package, folder)
+    return folder
+
+
+def _convert(package: str, folder: Path) -> None:
+    """Write plain safetensors and tokenizer beside `folder`, then rename: never seen half done."""
+    logger.info("converting %s once, about a minute", package)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{package}-", dir=folder.parent))
+    try:
+        gguf = importlib.import_module(package).assemble(temporary / "model.gguf")
+        _save_plain(temporary, gguf.name)
+        gguf.unlink()
+        temporary.chmod(0o755)
+        os.replace(temporary, folder)  # noqa: PTH105  # the atomic one, by its known name
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _save_plain(folder: Path, gguf_file: str) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    with torch.random.fork_rng():  # loading may draw initial weights before it overwrites them
+        model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=gguf_file, dtype=torch.float32)
+    # The weights are plain now; what still says "quantised" would make save_pretrained refuse.
+    model.hf_quantizer, model.is_quantized = None, False
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(folder, gguf_file=gguf_file).save_pretrained(folder)

@@ -1,0 +1,77 @@
+"""The units of a run: a task is dataset x noise x rate x seed, a cell is a task x a detector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ecgbench.data import BoolArray, Corruption, DetectionTask, LabeledTexts
+from ecgbench.errors import InvalidCorruptionError
+from ecgbench.grid.selection import Selection
+from ecgbench.seeds import derive_rng
+from ecgbench.specs import NoiseModel
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a task is made from."""
+
+    dataset: Selection
+    n: int
+    noise: Selection
+    rate: float
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.dataset} n={self.n} {self.noise} rate={self.rate:g} seed={self.seed}"
+
+
+@dataclass(frozen=True, eq=False)
+class CorruptedTask:
+    """A task with the truth beside it; detectors are handed `task` alone."""
+
+    condition: Condition
+    task: DetectionTask
+    true_labels: Any
+    markers: tuple[str, ...]
+
+    @cached_property
+    def is_noisy(self) -> BoolArray:
+        """Return which items' given label is wrong: bool, shape (n,)."""
+        return np.asarray(self.task.labels != self.true_labels)
+
+
+def corrupt(condition: Condition, data: LabeledTexts, noise: NoiseModel) -> CorruptedTask:
+    """Apply a noise model and check what it returned; raises InvalidCorruptionError."""
+    corruption = noise.corrupt(data, condition.rate, derive_rng(condition.seed, "noise"))
+    labels = _validate(corruption, data)
+    task = DetectionTask(texts=tuple(corruption.texts), labels=labels, description=data.description)
+    result = CorruptedTask(condition, task, data.labels, tuple(corruption.markers))
+    wanted, found = round(condition.rate * len(data)), int(result.is_noisy.sum())
+    if noise.uses_rate and found != wanted:
+        raise InvalidCorruptionError(
+            f"{condition.noise} made {found} labels wrong, rate {condition.rate} asks {wanted}"
+        )
+    return result
+
+
+def _validate(corruption: Corruption, data: LabeledTexts) -> Any:
+    labels = np.asarray(corruption.labels)
+    if len(corruption.texts) != len(data) or labels.shape != (len(data),):
+        raise InvalidCorruptionError(
+            f"the noise model returned {len(corruption.texts)} texts and labels of shape {labels.shape} "
+            f"for {len(data)} items"
+        )
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise InvalidCorruptionError(f"the noise model returned labels of type {labels.dtype}, not integers")
+    if labels.min() < 0 or labels.max() >= data.description.n_classes:
+        raise InvalidCorruptionError(
+            f"the noise model returned labels from {labels.min()} to {labels.max()}; "
+            f"they must lie in 0..{data.description.n_classes - 1}"
+        )
+    if not all(isinstance(text, str) for text in corruption.texts):
+        raise InvalidCorruptionError("the noise model returned texts that are not strings")
+    return labels

@@ -1,0 +1,161 @@
+"""Compute what the cache lacks: each artifact once for the whole grid, one model load, long batches."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ecgbench.artifacts.base import Artifact, TaskArtifact, TextArtifact
+from ecgbench.engines.context import ComputeContext, EnginePool
+from ecgbench.errors import StoreError
+from ecgbench.grid.statuses import FailedInputError, Failure, describe_failure
+from ecgbench.grid.values import TaskValues
+from ecgbench.progress import Reporter
+from ecgbench.registry import missing_modules, missing_package
+from ecgbench.store.cache import Cache
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One artifact and the tasks that need it."""
+
+    artifact: Artifact[Any]
+    tasks: tuple[TaskValues, ...]
+
+    @property
+    def title(self) -> str:
+        """Name the artifact for people."""
+        return type(self.artifact).__name__
+
+
+@dataclass
+class JobRunner:
+    """Run jobs in order; a failure is kept and handed to whatever needed the artifact."""
+
+    cache: Cache
+    reporter: Reporter
+    retry_failed: bool = False
+    failures: dict[tuple[Artifact[Any], int], Failure] = field(default_factory=dict)
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Compute all missing values; engines are freed after the last job that names their settings."""
+        pool = EnginePool(self.cache.models, self.reporter)
+        for position, job in enumerate(jobs):
+            self._run_job(job, pool)
+            pool.release(keep=_settings(jobs[position + 1 :]))
+            for task in job.tasks:
+                task.forget()
+
+    def raise_failure(self, artifact: Artifact[Any], task: TaskValues) -> None:
+        """Raise FailedInputError where the artifact failed for this task."""
+        failure = self.failures.get((artifact, id(task)))
+        if failure is not None:
+            raise FailedInputError(failure)
+
+    def _run_job(self, job: Job, pool: EnginePool) -> None:
+        try:
+            for module in missing_modules(job.artifact.requires):
+                raise missing_package(module, needed_for=job.title)
+        except Exception as error:
+            self._fail(job, job.tasks, error)
+            return
+        ready = [task for task in job.tasks if self._has_inputs(job, task)]
+        if isinstance(job.artifact, TextArtifact):
+            self._run_text_job(job, job.artifact, ready, pool)
+        elif isinstance(job.artifact, TaskArtifact) and job.artifact.stored:
+            self._run_task_job(job, job.artifact, ready, pool)
+
+    def _has_inputs(self, job: Job, task: TaskValues) -> bool:
+        """Pass an input's failure on to the artifact that needs it."""
+        for source in job.artifact.inputs():
+            failure = self.failures.get((source.resolve(task.profile), id(task)))
+            if failure is not None:
+                self.failures[job.artifact, id(task)] = failure
+                return False
+        return True
+
+    def _run_task_job(
+        self, job: Job, artifact: TaskArtifact[Any], tasks: Sequence[TaskValues], pool: EnginePool
+    ) -> None:
+        missing: dict[str, TaskValues] = {}
+        for task in tasks:
+            missing.setdefault(task.key(artifact), task)
+        missing = {key: task for key, task in missing.items() if not self.cache.objects.has(key)}
+        if not missing:
+            return
+        with self.reporter.job(job.title, sum(len(task.task) for task in missing.values())) as progress:
+            for key, task in missing.items():
+                started = time.perf_counter()
+                try:
+                    context = ComputeContext(pool, task.seed, progress)
+                    value = artifact.compute(task.task, task.view(artifact.inputs()), context)
+                    arrays = artifact.pack(value)
+                except Exception as error:
+                    self._fail(job, [t for t in tasks if t.key(artifact) == key], error)
+                    continue
+                self.cache.objects.put(key, arrays, kind=job.title, seconds=time.perf_counter() - started)
+                task.forget()
+
+    def _run_text_job(
+        self, job: Job, artifact: TextArtifact[Any], tasks: Sequence[TaskValues], pool: EnginePool
+    ) -> None:
+        wanted: dict[str, Any] = {}
+        keys: dict[int, set[str]] = {}
+        for task in tasks:
+            try:
+                task_keys, requests = task.requests(artifact)
+            except Exception as error:
+                self._fail(job, [task], error)
+                continue
+            wanted.update(zip(task_keys, requests, strict=True))
+            keys[id(task)] = set(task_keys)
+        missing = self._missing_rows(list(wanted))
+        if not missing:
+            return
+        try:
+            self._compute_rows(job, artifact, {key: wanted[key] for key in missing}, pool)
+        except Exception as error:
+            unanswered = set(self.cache.rows.missing(missing))
+            self._fail(job, [t for t in tasks if keys.get(id(t), set()) & unanswered], error)
+
+    def _missing_rows(self, keys: Sequence[str]) -> list[str]:
+        """Return the keys to compute, in an order that does not depend on who asked first."""
+        missing = set(self.cache.rows.missing(keys))
+        if self.retry_failed:
+            missing |= {key for key, row in self.cache.rows.get_many(keys).items() if row.value is None}
+        return sorted(missing)
+
+    def _compute_rows(self, job: Job, artifact: TextArtifact[Any], wanted: dict[str, Any], pool: EnginePool) -> None:
+        keys = list(wanted)
+        logger.info("computing %d rows of %s", len(keys), job.title)
+        with self.reporter.job(job.title, len(keys)) as progress:
+            started = time.perf_counter()
+            for batch in artifact.compute(list(wanted.values()), ComputeContext(pool, progress=progress)):
+                finished = time.perf_counter()
+                rows = {keys[position]: answer for position, answer in batch.items()}
+                self.cache.rows.put_many(job.title, rows, seconds=finished - started)
+                started = time.perf_counter()
+
+    def _fail(self, job: Job, tasks: Sequence[TaskValues], error: BaseException) -> None:
+        if isinstance(error, StoreError):
+            raise error  # the cache itself cannot be written: nothing after this could be kept
+        failure = describe_failure(error, what=job.title)
+        logger.warning("%s", failure.reason)
+        for task in tasks:
+            self.failures[job.artifact, id(task)] = failure
+
+
+def _settings(jobs: Sequence[Job]) -> frozenset[Any]:
+    """Return the settings objects that these jobs' artifacts name in their fields."""
+    return frozenset(
+        value
+        for job in jobs
+        for value in (getattr(job.artifact, f.name) for f in dataclasses.fields(job.artifact))
+        if dataclasses.is_dataclass(value) and not isinstance(value, type)
+    )

@@ -1,0 +1,87 @@
+"""Read names with parameters: `ecg[k=30]`, `artifact_aligned[clean_marker_rate=0.05]`, `file:reviews.csv`."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ecgbench.errors import UsageError
+
+_SELECTION = re.compile(r"(?P<name>[^\[\]]+?)(?:\[(?P<params>.*)\])?$", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A registered name with the parameters that differ from its defaults."""
+
+    name: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        if not self.params:
+            return self.name
+        return f"{self.name}[{','.join(f'{key}={render_value(value)}' for key, value in sorted(self.params.items()))}]"
+
+
+def parse_selection(text: str) -> Selection:
+    """Read `name[key=value,...]`; raises UsageError."""
+    match = _SELECTION.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"cannot read {text!r}; write a name or name[parameter=value,...]")
+    params = dict(map(parse_assignment, split_list(match["params"] or "")))
+    return Selection(match["name"].strip(), params)
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """Read `key=value`, the value as in TOML, or as plain text where it is no TOML."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise UsageError(f"cannot read parameter {text!r}; write parameter=value")
+    return key.strip(), parse_value(value.strip())
+
+
+def parse_value(text: str) -> Any:
+    """Read one value as TOML writes it; anything else is plain text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        return text
+
+
+def render_value(value: Any) -> str:
+    """Write a value so that `parse_value` reads it back."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(_quoted(item) for item in value)}]"
+    text = str(value)
+    return _quoted(value) if isinstance(value, str) and (parse_value(text) != text or set(text) & set(",[]=")) else text
+
+
+def split_list(text: str) -> Iterator[str]:
+    """Split at commas that stand outside brackets and quotes; empty parts are dropped."""
+    depth, quote, part = 0, "", ""
+    for char in text:
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "\"'":
+            quote = char
+        depth += (char == "[") - (char == "]") if not quote else 0
+        if char == "," and depth == 0 and not quote:
+            yield from filter(None, [part.strip()])
+            part = ""
+        else:
+            part += char
+    if depth or quote:
+        raise UsageError(f"unbalanced brackets or quotes in {text!r}")
+    yield from filter(None, [part.strip()])
+
+
+def _quoted(value: Any) -> str:
+    if not isinstance(value, str):
+        return render_value(value)
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

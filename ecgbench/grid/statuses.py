@@ -1,0 +1,47 @@
+"""How work ended: the statuses of cells and how exceptions become them."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from ecgbench.errors import (
+    EcgbenchError,
+    InvalidCorruptionError,
+    InvalidScoresError,
+    MissingPackageError,
+    NotApplicableError,
+)
+from ecgbench.results import Status
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a piece of work gave no result, in a line a person understands."""
+
+    status: Status
+    reason: str
+
+
+class FailedInputError(EcgbenchError):
+    """Carry the failure of an artifact to whoever reads it."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.reason)
+        self.failure = failure
+
+
+def describe_failure(error: BaseException, *, what: str) -> Failure:
+    """Return the status and reason of an exception; its traceback goes to the debug log."""
+    logger.debug("%s failed", what, exc_info=error)
+    if isinstance(error, FailedInputError):
+        return error.failure
+    if isinstance(error, (MissingPackageError, NotApplicableError)):
+        return Failure(Status.SKIPPED, str(error))
+    if isinstance(error, (InvalidScoresError, InvalidCorruptionError)):
+        return Failure(Status.INVALID, str(error))
+    text = " ".join(str(error).split())[:300]
+    kind = "" if isinstance(error, EcgbenchError) else f"{type(error).__name__}: "
+    return Failure(Status.FAILED, f"{what}: {kind}{text}".rstrip(": "))

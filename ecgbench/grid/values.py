@@ -1,0 +1,167 @@
+"""The artifacts of one task as detectors read them: keys, lookup in the cache, declared access only."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+from ecgbench.artifacts.base import Artifact, TaskArtifact, TextArtifact
+from ecgbench.data import DetectionTask
+from ecgbench.engines.context import ComputeContext
+from ecgbench.errors import EcgbenchError, UndeclaredArtifactError
+from ecgbench.profiles import Profile
+from ecgbench.store.cache import Cache
+from ecgbench.store.keys import digest
+
+T = TypeVar("T")
+
+
+class NotComputedError(EcgbenchError):
+    """Report an artifact that is not in the cache (yet)."""
+
+    def __init__(self, artifact: Artifact[Any]) -> None:
+        super().__init__(f"artifact {type(artifact).__name__} has not been computed")
+        self.artifact = artifact
+
+
+def resolve_closure(needs: Iterable[Artifact[Any]], profile: Profile) -> tuple[Artifact[Any], ...]:
+    """Return the needs and all they are computed from, resolved, each once, inputs first."""
+    ordered: dict[Artifact[Any], None] = {}
+
+    def visit(artifact: Artifact[Any]) -> None:
+        resolved = artifact.resolve(profile)
+        if resolved not in ordered:
+            for source in resolved.inputs():
+                visit(source)
+            ordered[resolved] = None
+
+    for need in needs:
+        visit(need)
+    return tuple(ordered)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What an artifact's value depends on beside the texts."""
+
+    lineage: Any
+    uses_labels: bool
+    uses_seed: bool
+
+
+def identify(artifact: Artifact[Any], profile: Profile) -> Identity:
+    """Collect an artifact and its inputs, and whether any of them reads labels or the seed."""
+    sources = [identify(source.resolve(profile), profile) for source in artifact.inputs()]
+    return Identity(
+        lineage=[artifact, *(source.lineage for source in sources)],
+        uses_labels=artifact.uses_labels or any(source.uses_labels for source in sources),
+        uses_seed=artifact.uses_seed or any(source.uses_seed for source in sources),
+    )
+
+
+def task_key(artifact: TaskArtifact[Any], task: DetectionTask, seed: int, profile: Profile) -> str:
+    """Return the cache key of a task artifact."""
+    identity = identify(artifact, profile)
+    scope = task.key if identity.uses_labels else task.texts_key
+    return digest("artifact/1", [identity.lineage, scope, seed if identity.uses_seed else None])
+
+
+@dataclass
+class Usage:
+    """What a value took when it was computed, and how many of its texts have no valid answer."""
+
+    seconds: float = 0.0
+    failed_attempts: int = 0
+
+
+@dataclass
+class TaskValues:
+    """Look up one task's artifacts in the cache, each at most once."""
+
+    task: DetectionTask
+    seed: int
+    profile: Profile
+    cache: Cache
+    usage: dict[Artifact[Any], Usage] = field(default_factory=dict)
+    _values: dict[Artifact[Any], Any] = field(default_factory=dict)
+    _keys: dict[Artifact[Any], list[str]] = field(default_factory=dict)
+
+    def view(self, declared: Iterable[Artifact[Any]]) -> ArtifactView:
+        """Return the mapping in which just the declared artifacts can be read."""
+        return ArtifactView(self, frozenset(a.resolve(self.profile) for a in declared))
+
+    def load(self, artifact: Artifact[T]) -> T:
+        """Return a resolved artifact's value; raises NotComputedError where the cache lacks it."""
+        if artifact not in self._values:
+            self._values[artifact] = freeze_value(self._read(artifact))
+        return cast(T, self._values[artifact])
+
+    def requests(self, artifact: TextArtifact[Any]) -> tuple[list[str], list[Any]]:
+        """Return the row key and the request of each item."""
+        requests = list(artifact.requests(self.task, self.view(artifact.inputs())))
+        if artifact not in self._keys:
+            self._keys[artifact] = [artifact.row_key(request) for request in requests]
+        return self._keys[artifact], requests
+
+    def key(self, artifact: TaskArtifact[Any]) -> str:
+        """Return the cache key of a task artifact here."""
+        return task_key(artifact, self.task, self.seed, self.profile)
+
+    def forget(self) -> None:
+        """Drop the loaded values, so that memory holds one task at a time."""
+        self._values.clear()
+        self._keys.clear()
+
+    def _read(self, artifact: Artifact[Any]) -> Any:
+        if isinstance(artifact, TextArtifact):
+            return self._read_rows(artifact)
+        assert isinstance(artifact, TaskArtifact)
+        if not artifact.stored:
+            context = ComputeContext(engines=None, seed=self.seed)
+            return artifact.compute(self.task, self.view(artifact.inputs()), context)
+        arrays = self.cache.objects.get(self.key(artifact))
+        if arrays is None:
+            raise NotComputedError(artifact)
+        self.usage[artifact] = Usage(seconds=self.cache.objects.seconds(self.key(artifact)) or 0.0)
+        return artifact.unpack(arrays)
+
+    def _read_rows(self, artifact: TextArtifact[Any]) -> Any:
+        keys, _ = self.requests(artifact)
+        rows = self.cache.rows.get_many(keys)
+        if any(key not in rows for key in keys):
+            raise NotComputedError(artifact)
+        answers = [rows[key].value for key in keys]
+        seconds = sum(rows[key].seconds for key in dict.fromkeys(keys))
+        self.usage[artifact] = Usage(seconds, failed_attempts=sum(answer is None for answer in answers))
+        return artifact.assemble(answers)
+
+
+@dataclass(frozen=True)
+class ArtifactView:
+    """The artifacts a detector (or another artifact) declared; nothing else can be read."""
+
+    _source: TaskValues
+    _declared: frozenset[Artifact[Any]]
+
+    def __getitem__(self, artifact: Artifact[T]) -> T:
+        resolved = artifact.resolve(self._source.profile)
+        if resolved not in self._declared:
+            names = ", ".join(sorted(type(a).__name__ for a in self._declared)) or "none"
+            raise UndeclaredArtifactError(
+                f"{artifact!r} was read but not declared (declared: {names}): add it to needs()"
+            )
+        return self._source.load(resolved)
+
+
+def freeze_value(value: Any) -> Any:
+    """Make the arrays of a value read-only, so that one detector cannot change what another reads."""
+    if isinstance(value, np.ndarray):
+        value.flags.writeable = False
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for item in dataclasses.fields(value):
+            freeze_value(getattr(value, item.name))
+    return value

@@ -1,0 +1,177 @@
+"""Aggregate records into tables: one a task without its seed, one row a detector, means over seeds."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from ecgbench.results import CellRecord, Status, latest
+from ecgbench.store.keys import canonical_json
+
+MISSING = "missing"
+
+
+class Column(NamedTuple):
+    """A column of a board: its heading, the metric it shows and, for one by cut-off, the cut-off."""
+
+    heading: str
+    metric: str
+    cutoff: str | None = None
+
+
+AUROC = Column("AUROC", "auroc")
+COLUMNS = (
+    AUROC,
+    Column("AUPRC", "auprc"),
+    Column("P@1 %", "precision_at_k", "1%"),
+    Column("P@5 %", "precision_at_k", "5%"),
+    Column("P@10 %", "precision_at_k", "10%"),
+    Column("R@5 %", "recall_at_k", "5%"),
+)
+# Recorded beside the columns above and left out of a board that must fit a page.
+_RECORDED_ONLY = frozenset({"tnr_at_95", "f1_at_k", "lift_at_k"})
+
+
+class Group(NamedTuple):
+    """What one table is about, in the order in which tables are sorted."""
+
+    dataset: str
+    n: int
+    profile: str
+    data_key: str
+    rate: float
+    noise: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds with its sample standard deviation; None for a single seed."""
+
+    mean: float
+    sd: float | None
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f}" if self.sd is None else f"{self.mean:.3f} ± {self.sd:.3f}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One detector with its parameters in one group; `records` are its latest, in order of seed."""
+
+    name: str
+    seeds: tuple[int, ...]
+    records: tuple[CellRecord, ...]
+
+    @property
+    def is_sanity(self) -> bool:
+        """Say whether the harness itself made the row."""
+        return any(record.sanity for record in self.records)
+
+    @cached_property
+    def missing_seeds(self) -> tuple[int, ...]:
+        """Return the seeds that other rows of the table have and this one has not."""
+        found = {record.seed for record in self.records}
+        return tuple(seed for seed in self.seeds if seed not in found)
+
+    @cached_property
+    def is_complete(self) -> bool:
+        """Say whether every seed has a record and all of them are ok."""
+        return not self.missing_seeds and all(record.status is Status.OK for record in self.records)
+
+    @property
+    def status(self) -> str:
+        """Render "ok", or what went wrong how often: "failed (1 of 3)"."""
+        counts = Counter(record.status.value for record in self.records if record.status is not Status.OK)
+        if self.missing_seeds:
+            counts[MISSING] = len(self.missing_seeds)
+        return ", ".join(f"{name} ({counts[name]} of {len(self.seeds)})" for name in sorted(counts)) or "ok"
+
+    def estimate(self, column: Column) -> Estimate | None:
+        """Return mean and deviation over all seeds; None where a cell is missing, not ok or undefined."""
+        values = [_value(record, column) for record in self.records]
+        known = [value for value in values if value is not None]
+        if not self.is_complete or len(known) < len(values):
+            return None
+        return Estimate(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None)
+
+    @property
+    def seconds(self) -> float | None:
+        """Return the mean seconds a cell took, its artifacts included; None where no cell is ok."""
+        ok = [record.seconds + record.artifact_seconds for record in self.records if record.status is Status.OK]
+        return statistics.fmean(ok) if ok else None
+
+    @property
+    def rankings(self) -> tuple[str | None, ...] | None:
+        """Return the digests of the rankings by seed; None where one is not known."""
+        digests = tuple(record.ranking for record in self.records)
+        return None if not self.is_complete or None in digests else digests
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of one group, best AUROC first, then by name; rows without one come last."""
+
+    group: Group
+    seeds: tuple[int, ...]
+    rows: tuple[Row, ...]
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """Return the usual columns and one for each further metric that is a single number."""
+        known = {column.metric for column in COLUMNS} | _RECORDED_ONLY
+        metrics = [item for row in self.rows for record in row.records for item in record.metrics.items()]
+        others = {name for name, value in metrics if isinstance(value, (int, float)) and name not in known}
+        return (*COLUMNS, *(Column(name, name) for name in sorted(others)))
+
+
+def build_tables(records: Iterable[CellRecord]) -> list[Table]:
+    """Aggregate the latest record of each cell; the order of the records does not matter."""
+    groups: dict[Group, list[CellRecord]] = {}
+    for record in latest(records):
+        groups.setdefault(_group(record), []).append(record)
+    return [_build_table(group, groups[group]) for group in sorted(groups)]
+
+
+def render_name(name: str, params: Mapping[str, Any]) -> str:
+    """Render a name with its parameters, in order of name: "ecg[k=30,mode=pmi]"."""
+    inside = ",".join(f"{key}={_render_value(params[key])}" for key in sorted(params))
+    return f"{name}[{inside}]" if inside else name
+
+
+def descending(value: float | None) -> tuple[bool, float]:
+    """Return a sort key that puts the greatest value first and None last."""
+    return (value is None, -(value or 0.0))
+
+
+def _build_table(group: Group, records: list[CellRecord]) -> Table:
+    seeds = tuple(sorted({record.seed for record in records}))
+    by_name: dict[str, list[CellRecord]] = {}
+    for record in records:
+        by_name.setdefault(render_name(record.detector, record.detector_params), []).append(record)
+    rows = [Row(name, seeds, tuple(sorted(own, key=lambda r: r.seed))) for name, own in by_name.items()]
+    return Table(group, seeds, tuple(sorted(rows, key=_rank)))
+
+
+def _rank(row: Row) -> tuple[tuple[bool, float], str]:
+    estimate = row.estimate(AUROC)
+    return (descending(None if estimate is None else estimate.mean), row.name)
+
+
+def _group(record: CellRecord) -> Group:
+    noise = render_name(record.noise, record.noise_params)
+    return Group(record.dataset, record.n, record.profile, record.data_key, record.rate, noise)
+
+
+def _value(record: CellRecord, column: Column) -> float | None:
+    value = record.metrics.get(column.metric)
+    if isinstance(value, Mapping):
+        value = value.get(column.cutoff or "")
+    return value
+
+
+def _render_value(value: Any) -> str:
+    return value if isinstance(value, str) else canonical_json(value)

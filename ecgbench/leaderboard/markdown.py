@@ -1,0 +1,158 @@
+"""LEADERBOARD.md: the same records give the same bytes, in whatever order they come."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from ecgbench.errors import EcgbenchError
+from ecgbench.leaderboard.board import AUROC, Estimate, Group, Row, Table, build_tables, descending
+from ecgbench.leaderboard.notes import render_notes
+from ecgbench.leaderboard.text import escape, render_pipe_table
+from ecgbench.results import CellRecord, read_results_folder
+
+BOARD_FILE = "LEADERBOARD.md"
+RESULTS_FOLDER = "results"
+ABSENT = "\N{EN DASH}"
+SANITY_MARK = "†"
+
+_HEAD = f"""# Leaderboard
+
+Made by `ecgbench leaderboard` from the records in `results/`; edits are overwritten.
+
+How to read it:
+
+- A detector ranks all items by how likely their given label is wrong. AUROC: 1 is perfect, 0.5 is chance, below 0.5
+  is worse than chance. AUPRC: average precision. P@k %: the share of wrong labels among the k % most suspicious
+  items. R@k %: the share of all wrong labels found there.
+- Numbers are means ± sample standard deviations over seeds. A detector with a missing or failed cell has no mean
+  ({ABSENT}): its status says how many cells are not ok. The notes under a table say why, and what else to know.
+- *Rows in italics with †* are the harness's own: they use what no detector may see (the truth, the noise model's
+  markers) or nothing at all, and show what the numbers of a table can mean.
+- Seconds are the order of magnitude of a cell's time with everything it needs, computed once and shared or not.
+  The records hold the exact times.
+"""
+
+
+def write_board(folder: Path) -> Path:
+    """Write `folder`/LEADERBOARD.md from `folder`/results/*.jsonl, whole or not at all; return its path."""
+    path = folder / BOARD_FILE
+    content = _render_folder(folder)
+    temporary = path.with_name(f".{BOARD_FILE}.{os.getpid()}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_bytes(content)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise EcgbenchError(
+            f"cannot write {path}: {error.strerror or error}: free disk space, mend the permissions or use --out DIR"
+        ) from error
+    return path
+
+
+def check_board(folder: Path) -> bool:
+    """Say whether `folder`/LEADERBOARD.md is, byte for byte, what its records give."""
+    path = folder / BOARD_FILE
+    return path.is_file() and path.read_bytes() == _render_folder(folder)
+
+
+def render_board(records: Iterable[CellRecord]) -> str:
+    """Render a whole board as Markdown."""
+    tables = build_tables(records)
+    if not tables:
+        return f"{_HEAD}\nThere are no records yet.\n"
+    titles = _titles(tables)
+    parts = [
+        _HEAD,
+        *_render_summaries(tables, titles),
+        *(_render_table(table, titles[table.group]) for table in tables),
+    ]
+    return "\n".join(parts)
+
+
+def render_seconds(seconds: float | None) -> str:
+    """Render the order of magnitude of a time: "< 1", "< 10", "< 100", ..."""
+    if seconds is None:
+        return ABSENT
+    limit = 1
+    while seconds >= limit:
+        limit *= 10
+    return escape(f"< {limit}")
+
+
+def _render_folder(folder: Path) -> bytes:
+    return render_board(read_results_folder(folder / RESULTS_FOLDER)).encode("utf-8")
+
+
+def _titles(tables: list[Table]) -> dict[Group, str]:
+    """Return each group's title without its noise; two datasets of one name and size get their digests."""
+    sizes = {(group.dataset, group.n, group.data_key) for group in (table.group for table in tables)}
+    same = Counter((dataset, n) for dataset, n, _ in sizes)
+    return {table.group: _title(table.group, same[table.group.dataset, table.group.n] > 1) for table in tables}
+
+
+def _title(group: Group, with_data_key: bool) -> str:
+    data = f" (data {escape(group.data_key[:8])})" if with_data_key else ""
+    return f"{escape(group.dataset)}{data}, n = {group.n}, profile {escape(group.profile)}, rate {group.rate:g}"
+
+
+def _render_summaries(tables: list[Table], titles: dict[Group, str]) -> list[str]:
+    """Render AUROC by detector and noise, a table for each dataset, size, profile and rate."""
+    sections: dict[Group, list[Table]] = {}
+    for table in tables:
+        if not _is_auroc_undefined(table):
+            sections.setdefault(table.group._replace(noise=""), []).append(table)
+    parts = [_render_summary(own, titles[own[0].group]) for own in sections.values()]
+    return ["## AUROC over noise models\n", *parts] if parts else []
+
+
+def _is_auroc_undefined(table: Table) -> bool:
+    """Say whether cells are ok and yet have no AUROC, as where nothing is noisy: there is nothing to compare."""
+    complete = [row for row in table.rows if row.is_complete]
+    return bool(complete) and not any(row.estimate(AUROC) for row in complete)
+
+
+def _render_summary(tables: list[Table], title: str) -> str:
+    rows = {row.name: row for table in tables for row in table.rows}
+    values = {name: [_find_auroc(name, table) for table in tables] for name in rows}
+    names = sorted(rows, key=lambda name: (descending(_worst(values[name])), name))
+    heading = ["detector", *(escape(table.group.noise) for table in tables), "worst case"]
+    cells = [[_name_cell(rows[name]), *map(_number, values[name]), _number(_worst(values[name]))] for name in names]
+    return "\n".join([f"### {title}\n", *render_pipe_table(heading, cells), ""])
+
+
+def _find_auroc(name: str, table: Table) -> Estimate | None:
+    return next((row.estimate(AUROC) for row in table.rows if row.name == name), None)
+
+
+def _worst(values: list[Estimate | None]) -> float | None:
+    """Return the smallest mean; None where one is missing, since the worst may be that one."""
+    known = [value.mean for value in values if value is not None]
+    return min(known) if len(known) == len(values) else None
+
+
+def _render_table(table: Table, title: str) -> str:
+    seeds = ", ".join(map(str, table.seeds))
+    heading = f"## {title}, noise {escape(table.group.noise)}\n\nSeed{'s' if len(table.seeds) > 1 else ''}: {seeds}\n"
+    names = ["detector", *(escape(column.heading) for column in table.columns), "seconds", "status"]
+    lines = render_pipe_table(names, [_cells(row, table) for row in table.rows])
+    notes = [f"- {note}" for note in render_notes(table)]
+    return "\n".join([heading, *lines, *(["", "Notes:", "", *notes] if notes else []), ""])
+
+
+def _cells(row: Row, table: Table) -> list[str]:
+    numbers = [_number(row.estimate(column)) for column in table.columns]
+    return [_name_cell(row), *numbers, render_seconds(row.seconds), row.status]
+
+
+def _number(value: Estimate | float | None) -> str:
+    return ABSENT if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _name_cell(row: Row) -> str:
+    return f"*{escape(row.name)}* {SANITY_MARK}" if row.is_sanity else escape(row.name)

@@ -1,0 +1,33 @@
+"""Plain building blocks of Markdown: escaped names and pipe tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+# An underscore between letters or digits is never emphasis: `input_knn` stays readable as it is.
+_SPECIAL = re.compile(r"[\\`*\[\]<>|~#&$!{}]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^[-+=]")
+_NUMBERED = re.compile(r"^(\d+)([.)])")
+
+
+def escape(text: str) -> str:
+    """Return the text on one line, with nothing in it that Markdown would read as markup."""
+    printable = "".join(char if char.isprintable() else " " for char in text)
+    return _NUMBERED.sub(r"\1\\\2", _SPECIAL.sub(r"\\\g<0>", " ".join(printable.split())))
+
+
+def render_pipe_table(heading: Sequence[str], rows: Sequence[Sequence[str]], *, n_left: int = 1) -> list[str]:
+    """Return the lines of a padded pipe table of escaped cells; all but the first `n_left` columns align right."""
+    table = [heading, *rows]
+    widths = [max(3, *(len(line[at]) for line in table)) for at in range(len(heading))]
+    lines = [_line(line, widths, n_left) for line in table]
+    rule = ["-" * width if at < n_left else "-" * (width - 1) + ":" for at, width in enumerate(widths)]
+    return [lines[0], _line(rule, widths, n_left), *lines[1:]]
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], n_left: int) -> str:
+    padded = [
+        cell.ljust(width) if at < n_left else cell.rjust(width)
+        for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return f"| {' | '.join(padded)} |"

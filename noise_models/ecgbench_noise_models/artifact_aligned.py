@@ -1,0 +1,87 @@
+"""Artifact-aligned noise: wrong labels that a marker in the text makes easy to learn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from ecgbench.data import Corruption, LabeledTexts
+from ecgbench.errors import DataError, UsageError
+from ecgbench.specs import NoiseModel
+from ecgbench_noise_models._draws import draw_share, flip_uniformly
+
+Position = Literal["suffix", "prefix", "random"]
+RATINGS = ("[RATING=1]", "[RATING=5]")
+"""The second artifact, by given class."""
+
+
+@dataclass(frozen=True)
+class ArtifactAlignedNoise(NoiseModel):
+    """Flip labels as `uniform` does and add a marker of the wrong label to the flipped texts.
+
+    `markers`: one a class; empty: `<lbl_neg>`, `<lbl_pos>` for two classes, `<lbl_NAME>` for more.
+    `injection_rate`: share of flipped items that get the marker of their given label.
+    `clean_marker_rate`: share of clean items that get the marker of their true label.
+    `position`: where markers and ratings go: suffix, prefix or random (between two words).
+    `rating_fraction`: share of each given class that gets `[RATING=1]` (class 0) or `[RATING=5]`
+    (class 1); two classes only. All counts are exact. A text that held a marker before keeps it.
+    """
+
+    markers: tuple[str, ...] = ()
+    injection_rate: float = 1.0
+    clean_marker_rate: float = 0.0
+    position: Position = "suffix"
+    rating_fraction: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("injection_rate", "clean_marker_rate", "rating_fraction"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise UsageError(f"artifact_aligned.{name} is {getattr(self, name)}; give a share from 0 to 1")
+        if self.position not in get_args(Position):
+            choices = ", ".join(get_args(Position))
+            raise UsageError(f"artifact_aligned.position is {self.position!r}; choose from: {choices}")
+
+    def corrupt(self, data: LabeledTexts, rate: float, rng: np.random.Generator) -> Corruption:
+        """Return n texts, n labels and the label markers; DataError where a parameter does not fit the classes.
+
+        Ratings are not among the returned markers: they sit on clean and wrong items alike.
+        """
+        markers = self._markers_for(data)
+        if self.rating_fraction and len(markers) != len(RATINGS):
+            raise DataError(
+                f"artifact_aligned.rating_fraction needs two classes; {data.name} has {len(markers)}; set it to 0"
+            )
+        # One stream a purpose: no parameter moves another's draws, and the first two are those of `uniform`.
+        items, classes, injection, clean, ratings, places = rng.spawn(6)
+        flipped, labels = flip_uniformly(data, rate, items=items, classes=classes)
+        is_flipped = np.isin(np.arange(len(data)), flipped)
+        marked = [draw_share(is_flipped, self.injection_rate, injection)]
+        marked += [draw_share(~is_flipped, self.clean_marker_rate, clean)]
+        added = [(int(i), markers[labels[i]]) for i in np.concatenate(marked)]
+        for label, rating in enumerate(RATINGS):
+            added += [(int(i), rating) for i in draw_share(labels == label, self.rating_fraction, ratings)]
+        texts, where = list(data.texts), places.random(len(data))
+        for i, token in added:
+            texts[i] = self._insert(token, texts[i], where[i])
+        return Corruption(texts=tuple(texts), labels=labels, markers=markers)
+
+    def _markers_for(self, data: LabeledTexts) -> tuple[str, ...]:
+        names = data.description.label_names
+        automatic = [f"<lbl_{'_'.join(name.split())}>" for name in names]
+        markers = self.markers or (("<lbl_neg>", "<lbl_pos>") if len(names) == 2 else tuple(automatic))
+        if len(markers) != len(names):
+            raise DataError(
+                f"artifact_aligned.markers has {len(markers)} markers for the {len(names)} classes of {data.name}"
+            )
+        if len(set(markers)) < len(markers) or not all(markers):
+            raise DataError(f"artifact_aligned.markers must differ and not be empty: {', '.join(map(repr, markers))}")
+        return markers
+
+    def _insert(self, token: str, text: str, where: float) -> str:
+        """Return the text with the token among its words; `where` in [0, 1) picks a random place."""
+        words = text.split(" ") if text else []
+        places = {"prefix": 0, "suffix": len(words), "random": int(where * (len(words) + 1))}
+        words.insert(places[self.position], token)
+        return " ".join(words)

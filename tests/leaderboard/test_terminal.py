@@ -1,0 +1,60 @@
+"""The terminal table: exact seconds, names as they are."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from ecgbench.leaderboard.terminal import render_table
+from ecgbench.results import CellRecord, Status
+
+
+def record(detector: str, **changes: object) -> CellRecord:
+    values: dict[str, object] = {
+        "run": "quick",
+        "dataset": "movie_snippets",
+        "n": 500,
+        "profile": "embedded",
+        "noise": "uniform",
+        "rate": 0.1,
+        "seed": 0,
+        "detector": detector,
+        "status": Status.OK,
+        "metrics": {"auroc": 0.9471},
+        "seconds": 0.25,
+        "artifact_seconds": 12.0,
+        "created_at": "2026-01-02T03:04:05Z",
+    }
+    return CellRecord(**values | changes)  # type: ignore[arg-type]
+
+
+def shown(*records: CellRecord, width: int = 140) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=width).print(render_table(records))
+    return stream.getvalue()
+
+
+def test_a_run_shows_numbers_exact_seconds_and_status() -> None:
+    text = shown(record("loss"), record("ecg", status=Status.FAILED, reason="boom", metrics={}))
+    assert "movie_snippets n=500 noise=uniform rate=0.1" in text
+    assert "0.947" in text
+    assert "12.25" in text
+    assert "failed (1 of 1)" in text
+
+
+def test_names_are_no_markup() -> None:
+    assert "[bold]x[/nothing]" in shown(record("[bold]x[/nothing]", noise="[red]n"))
+
+
+def test_the_harness_rows_are_marked() -> None:
+    text = shown(record("oracle", sanity=True))
+    assert "oracle †" in text
+    assert "not detectors" in text
+
+
+def test_one_seed_fits_a_terminal_of_eighty_columns() -> None:
+    text = shown(record("llm_mismatch"), record("marker_probe", sanity=True), width=80)
+    assert "llm_mismatch" in text
+    assert "marker_probe †" in text
+    assert "AUROC" in text
