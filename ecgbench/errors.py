@@ -62,3 +62,7 @@ class InvalidCorruptionError(EcgbenchError):
 
 class StoreError(EcgbenchError):
     """Report a cache that cannot be read or written."""
+
+
+class UnstorableError(StoreError):
+    """Report a value that no cache could keep: the fault of what computed it."""

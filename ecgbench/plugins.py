@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 GROUP = "ecgbench"
 DISABLE_VARIABLE = "ECGBENCH_DISABLE_PLUGINS"
+FILE_VERSION = "file"
+LONGEST_REASON = 300
 HOOKS: dict[str, type[Spec]] = {
     "ecgbench_datasets": DatasetSpec,
     "ecgbench_noise_models": NoiseModelSpec,
@@ -107,7 +109,7 @@ def _iter_installed() -> Iterator[_Candidate]:
 def _file_candidate(path: Path) -> _Candidate:
     if not path.is_file():
         raise UsageError(f"plugin file {str(path)!r} does not exist; give the path of a Python file with hookimpls")
-    return _Candidate(path.stem, str(path), "file", lambda: _import_file(path))
+    return _Candidate(path.stem, str(path), FILE_VERSION, lambda: _import_file(path))
 
 
 def _import_file(path: Path) -> Any:
@@ -137,7 +139,7 @@ def _load_one(manager: pluggy.PluginManager, candidate: _Candidate) -> tuple[Plu
         logger.debug("plugin %s failed", key, exc_info=True)
         if manager.has_plugin(key):
             manager.unregister(name=key)
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
         return Plugin(candidate.name, candidate.distribution, candidate.version, reason=reason), []
     names = tuple(spec.name for _, spec in specs)
     return Plugin(candidate.name, candidate.distribution, candidate.version, names), specs
@@ -158,8 +160,9 @@ def _reject_duplicates(kind: str, registered: Sequence[Registered[Any]]) -> None
     for entry in registered:
         first = owners.setdefault(entry.spec.name, entry)
         if first is not entry:
+            is_file = entry.version == FILE_VERSION
+            fix = "rename it there" if is_file else f"uninstall one or set {DISABLE_VARIABLE}={entry.plugin}"
             raise PluginConflictError(
                 f"{kind} {entry.spec.name!r} comes from two plugins: {first.plugin} ({first.distribution} "
-                f"{first.version}) and {entry.plugin} ({entry.distribution} {entry.version}); "
-                f"uninstall one or set {DISABLE_VARIABLE}={entry.plugin}"
+                f"{first.version}) and {entry.plugin} ({entry.distribution} {entry.version}); {fix}"
             )

@@ -27,7 +27,7 @@ class ClassifierSettings:
     max_tokens: int = 128
     epochs: int = 3
     batch_size: int = 32
-    learning_rate: float = 1e-4
+    learning_rate: float = 5e-4
     weight_decay: float = 0.01
     warmup: float = 0.1
 
@@ -46,6 +46,11 @@ class LlmSettings:
     shot_words: int = 50
     shots_per_class: int = 2
     reply_tokens: int = 40
+
+    @property
+    def model_key(self) -> tuple[str, str]:
+        """Return what an answer depends on beside the prompt: the engine and the model."""
+        return (self.engine, self.model)
 
 
 @dataclass(frozen=True)

@@ -86,8 +86,8 @@ def parse_reply(reply: str, text: str, *, label: str, label_names: Sequence[str]
 
 def _header(description: TaskDescription) -> str:
     names = ", ".join(description.label_names)
-    lines = [f"The {description.noun} is one of: {names}.", *description.label_lines]
-    return "\n".join(lines)
+    lines = zip(description.label_names, description.label_lines, strict=False)  # there may be no lines at all
+    return "\n".join([f"The {description.noun} is one of: {names}.", *(f"{name}: {line}." for name, line in lines)])
 
 
 def _text_line(description: TaskDescription, text: str, limit: int) -> str:

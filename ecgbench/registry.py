@@ -39,9 +39,9 @@ class Registered(Generic[S]):
         return {f.name: _default(f) for f in dataclasses.fields(self.resolve())}
 
     def changed(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return those parameters that differ from their defaults."""
+        """Return those parameters that differ from their defaults, as the class holds them (2 for a float is 2.0)."""
         defaults, built = self.build({}), self.build(params)
-        return {name: value for name, value in params.items() if getattr(built, name) != getattr(defaults, name)}
+        return {name: getattr(built, name) for name in params if getattr(built, name) != getattr(defaults, name)}
 
     def build(self, params: Mapping[str, Any]) -> Any:
         """Return an instance with these parameters; raises UsageError naming the wrong one."""
@@ -98,7 +98,14 @@ def import_target(target: str) -> type[Any]:
 
 def missing_modules(modules: Sequence[str]) -> tuple[str, ...]:
     """Return those of the modules that cannot be found, importing none of them."""
-    return tuple(name for name in modules if importlib.util.find_spec(name) is None)
+    return tuple(name for name in modules if not _is_installed(name))
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # the package around it
+        return False
 
 
 def missing_package(module: str, *, needed_for: str) -> MissingPackageError:

@@ -91,7 +91,7 @@ class GridOptions:
     def _datasets(self, datasets: list[dict[str, Any]]) -> list[dict[str, Any]]:
         from ecgbench.grid.selection import parse_selection, split_list
 
-        if self.dataset:
+        if self.dataset is not None:
             chosen = [parse_selection(text) for text in split_list(self.dataset)]
             datasets = [{"name": c.name, "params": dict(c.params)} for c in chosen]
         size = {} if self.n is None else {"n": "all" if self.n == "all" else _whole(self.n, "--n")}
@@ -100,13 +100,13 @@ class GridOptions:
     def _noises(self, noises: list[dict[str, Any]]) -> list[dict[str, Any]]:
         from ecgbench.grid.selection import parse_selection, split_list
 
-        if self.noise:
+        if self.noise is not None:
             chosen = [parse_selection(text) for text in split_list(self.noise)]
             noises = [{"name": c.name, "params": dict(c.params)} for c in chosen]
         changed: dict[str, Any] = {}
-        if self.rate:
+        if self.rate is not None:
             changed["rates"] = [_number(text, "--rate") for text in split_list(self.rate)]
-        if self.seeds:
+        if self.seeds is not None:
             changed["seeds"] = [_whole(text, "--seeds") for text in split_list(self.seeds)]
         return [{**noise, **changed} for noise in noises]
 

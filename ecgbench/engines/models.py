@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from ecgbench.errors import EcgbenchError, MissingPackageError, UsageError
 
@@ -95,7 +96,7 @@ def _save_plain(folder: Path, gguf_file: str) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     with torch.random.fork_rng():  # loading may draw initial weights before it overwrites them
-        model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=gguf_file, dtype=torch.float32)
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, gguf_file=gguf_file, dtype=torch.float32)
     # The weights are plain now; what still says "quantised" would make save_pretrained refuse.
     model.hf_quantizer, model.is_quantized = None, False
     if hasattr(model.config, "quantization_config"):

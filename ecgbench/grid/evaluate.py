@@ -12,7 +12,7 @@ import numpy as np
 
 from ecgbench.data import BoolArray, FloatArray
 from ecgbench.errors import InvalidScoresError, NotApplicableError
-from ecgbench.grid.statuses import describe_failure
+from ecgbench.grid.statuses import PLUGIN_ERRORS, describe_failure
 from ecgbench.plugins import Plugins
 from ecgbench.results import MetricValue
 
@@ -27,7 +27,10 @@ class Evaluation:
 
 def validate_scores(scores: Any, n: int) -> FloatArray:
     """Return the suspicions as float64, shape (n,); raises InvalidScoresError, repairs nothing."""
-    array = np.asarray(scores)
+    try:
+        array = np.asarray(scores)
+    except Exception as error:  # rows of unlike length, a tensor on a device, ...
+        raise InvalidScoresError(f"the scores are no array: {' '.join(str(error).split())[:200]}") from error
     if array.shape != (n,):
         raise InvalidScoresError(f"the scores have shape {array.shape}, expected ({n},): one suspicion an item")
     if array.dtype.kind not in "fiu":
@@ -49,7 +52,7 @@ def evaluate(is_noisy: BoolArray, scores: FloatArray, plugins: Plugins) -> Evalu
             result.metrics[name] = _plain(entry.build({}).compute(is_noisy, scores))
         except NotApplicableError as error:
             result.metrics[name], result.reasons[name] = None, str(error)
-        except Exception as error:
+        except PLUGIN_ERRORS as error:
             failure = describe_failure(error, what=f"metric {name}")
             result.metrics[name], result.reasons[name] = None, failure.reason
     return result

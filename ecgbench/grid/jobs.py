@@ -11,8 +11,8 @@ from typing import Any
 
 from ecgbench.artifacts.base import Artifact, TaskArtifact, TextArtifact
 from ecgbench.engines.context import ComputeContext, EnginePool
-from ecgbench.errors import StoreError
-from ecgbench.grid.statuses import FailedInputError, Failure, describe_failure
+from ecgbench.errors import StoreError, UnstorableError
+from ecgbench.grid.statuses import PLUGIN_ERRORS, FailedInputError, Failure, describe_failure
 from ecgbench.grid.values import TaskValues
 from ecgbench.progress import Reporter
 from ecgbench.registry import missing_modules, missing_package
@@ -62,14 +62,13 @@ class JobRunner:
         try:
             for module in missing_modules(job.artifact.requires):
                 raise missing_package(module, needed_for=job.title)
-        except Exception as error:
+            ready = [task for task in job.tasks if self._has_inputs(job, task)]
+            if isinstance(job.artifact, TextArtifact):
+                self._run_text_job(job, job.artifact, ready, pool)
+            elif isinstance(job.artifact, TaskArtifact) and job.artifact.stored:
+                self._run_task_job(job, job.artifact, ready, pool)
+        except PLUGIN_ERRORS as error:  # also a field that cannot be part of a key
             self._fail(job, job.tasks, error)
-            return
-        ready = [task for task in job.tasks if self._has_inputs(job, task)]
-        if isinstance(job.artifact, TextArtifact):
-            self._run_text_job(job, job.artifact, ready, pool)
-        elif isinstance(job.artifact, TaskArtifact) and job.artifact.stored:
-            self._run_task_job(job, job.artifact, ready, pool)
 
     def _has_inputs(self, job: Job, task: TaskValues) -> bool:
         """Pass an input's failure on to the artifact that needs it."""
@@ -86,7 +85,8 @@ class JobRunner:
         missing: dict[str, TaskValues] = {}
         for task in tasks:
             missing.setdefault(task.key(artifact), task)
-        missing = {key: task for key, task in missing.items() if not self.cache.objects.has(key)}
+        # Read, not just looked for: a damaged entry is found here, where it can still be computed again.
+        missing = {key: task for key, task in missing.items() if self.cache.objects.get(key) is None}
         if not missing:
             return
         with self.reporter.job(job.title, sum(len(task.task) for task in missing.values())) as progress:
@@ -95,11 +95,10 @@ class JobRunner:
                 try:
                     context = ComputeContext(pool, task.seed, progress)
                     value = artifact.compute(task.task, task.view(artifact.inputs()), context)
-                    arrays = artifact.pack(value)
-                except Exception as error:
+                    seconds = time.perf_counter() - started
+                    self.cache.objects.put(key, artifact.pack(value), kind=job.title, seconds=seconds)
+                except PLUGIN_ERRORS as error:
                     self._fail(job, [t for t in tasks if t.key(artifact) == key], error)
-                    continue
-                self.cache.objects.put(key, arrays, kind=job.title, seconds=time.perf_counter() - started)
                 task.forget()
 
     def _run_text_job(
@@ -110,7 +109,7 @@ class JobRunner:
         for task in tasks:
             try:
                 task_keys, requests = task.requests(artifact)
-            except Exception as error:
+            except PLUGIN_ERRORS as error:
                 self._fail(job, [task], error)
                 continue
             wanted.update(zip(task_keys, requests, strict=True))
@@ -120,7 +119,7 @@ class JobRunner:
             return
         try:
             self._compute_rows(job, artifact, {key: wanted[key] for key in missing}, pool)
-        except Exception as error:
+        except PLUGIN_ERRORS as error:
             unanswered = set(self.cache.rows.missing(missing))
             self._fail(job, [t for t in tasks if keys.get(id(t), set()) & unanswered], error)
 
@@ -143,7 +142,7 @@ class JobRunner:
                 started = time.perf_counter()
 
     def _fail(self, job: Job, tasks: Sequence[TaskValues], error: BaseException) -> None:
-        if isinstance(error, StoreError):
+        if isinstance(error, StoreError) and not isinstance(error, UnstorableError):
             raise error  # the cache itself cannot be written: nothing after this could be kept
         failure = describe_failure(error, what=job.title)
         logger.warning("%s", failure.reason)

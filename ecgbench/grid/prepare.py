@@ -12,7 +12,7 @@ from ecgbench.errors import DataError, MissingPackageError, PluginConflictError,
 from ecgbench.grid.cells import Condition, CorruptedTask, corrupt
 from ecgbench.grid.sanity import SANITY_ROWS
 from ecgbench.grid.selection import Selection
-from ecgbench.grid.statuses import FailedInputError, Failure, describe_failure
+from ecgbench.grid.statuses import PLUGIN_ERRORS, FailedInputError, Failure, describe_failure
 from ecgbench.grid.suite import DatasetChoice, Suite
 from ecgbench.grid.values import resolve_closure
 from ecgbench.plugins import Plugins
@@ -121,11 +121,12 @@ def _iter_columns(suite: Suite, plugins: Plugins, profile: Profile) -> Iterator[
         chosen = [Selection(choice.name, choice.params) for choice in suite.detectors]
     seen: set[str] = set()
     for selection in chosen:
-        if selection.name in SANITY_ROWS or str(selection) in seen:
-            continue  # the sanity rows are always there
-        seen.add(str(selection))
-        registered = plugins.detectors[selection.name]
-        yield _build_column(registered, selection, profile)
+        if selection.name in SANITY_ROWS:
+            continue  # they are always there
+        column = _build_column(plugins.detectors[selection.name], selection, profile)
+        if str(column.selection) not in seen:
+            seen.add(str(column.selection))
+            yield column
 
 
 def _build_column(registered: Registered[Any], selection: Selection, profile: Profile) -> DetectorColumn:
@@ -137,7 +138,7 @@ def _build_column(registered: Registered[Any], selection: Selection, profile: Pr
         return DetectorColumn(selection, detector, needs, resolve_closure(needs, profile), *owner)
     except UsageError:
         raise
-    except Exception as error:
+    except PLUGIN_ERRORS as error:
         return DetectorColumn(selection, describe_failure(error, what=str(selection)), (), (), *owner)
 
 
@@ -153,7 +154,7 @@ def _build_row(condition: Condition, data: LabeledTexts, noise: Any) -> TaskRow:
         return TaskRow(condition, data, corrupt(condition, data, noise))
     except UsageError:
         raise
-    except Exception as error:
+    except PLUGIN_ERRORS as error:
         return TaskRow(condition, data, describe_failure(error, what=f"noise model {condition.noise.name}"))
 
 

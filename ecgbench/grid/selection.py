@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,8 @@ from typing import Any
 
 from ecgbench.errors import UsageError
 
+_PLAIN = re.compile(r"[^\s\"'\[\],=#{}\\]*")
+"""Text that needs no quotes between brackets and commas."""
 _SELECTION = re.compile(r"(?P<name>[^\[\]]+?)(?:\[(?P<params>.*)\])?$", re.DOTALL)
 
 
@@ -46,9 +49,10 @@ def parse_assignment(text: str) -> tuple[str, Any]:
 def parse_value(text: str) -> Any:
     """Read one value as TOML writes it; anything else is plain text."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, KeyError):
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
         return text
+    return parsed["value"] if len(parsed) == 1 else text
 
 
 def render_value(value: Any) -> str:
@@ -57,16 +61,18 @@ def render_value(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(_quoted(item) for item in value)}]"
-    text = str(value)
-    return _quoted(value) if isinstance(value, str) and (parse_value(text) != text or set(text) & set(",[]=")) else text
+    if isinstance(value, str) and (not _PLAIN.fullmatch(value) or parse_value(value) != value):
+        return _quoted(value)
+    return str(value)
 
 
 def split_list(text: str) -> Iterator[str]:
     """Split at commas that stand outside brackets and quotes; empty parts are dropped."""
-    depth, quote, part = 0, "", ""
+    depth, quote, part, is_escaped = 0, "", "", False
     for char in text:
         if quote:
-            quote = "" if char == quote else quote
+            quote = "" if char == quote and not is_escaped else quote
+            is_escaped = char == "\\" and quote == '"' and not is_escaped
         elif char in "\"'":
             quote = char
         depth += (char == "[") - (char == "]") if not quote else 0
@@ -83,5 +89,5 @@ def split_list(text: str) -> Iterator[str]:
 def _quoted(value: Any) -> str:
     if not isinstance(value, str):
         return render_value(value)
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    # JSON's escapes are TOML's, but for the one control character that JSON leaves alone.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -16,6 +16,9 @@ from ecgbench.results import Status
 
 logger = logging.getLogger(__name__)
 
+PLUGIN_ERRORS = (Exception, SystemExit)
+"""What the code of a plugin may raise: it may even call sys.exit."""
+
 
 @dataclass(frozen=True)
 class Failure:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ecgbench.errors import UsageError
+
+
+T = TypeVar("T")
+Some = Annotated[tuple[T, ...], Field(min_length=1)]
 
 
 class _Strict(BaseModel):
@@ -19,8 +23,8 @@ class NoiseGrid(_Strict):
     """One noise model at some rates under some seeds."""
 
     name: str
-    rates: tuple[float, ...] = (0.1,)
-    seeds: tuple[int, ...] = (0,)
+    rates: Some[float] = (0.1,)
+    seeds: Some[int] = (0,)
     params: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("rates")
@@ -59,9 +63,9 @@ class Suite(_Strict):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
     profile: str = "embedded"
-    datasets: tuple[DatasetChoice, ...] = (DatasetChoice(name="movie_snippets"),)
-    noises: tuple[NoiseGrid, ...] = (NoiseGrid(name="artifact_aligned"),)
-    detectors: Literal["all"] | tuple[DetectorChoice, ...] = "all"
+    datasets: Some[DatasetChoice] = (DatasetChoice(name="movie_snippets"),)
+    noises: Some[NoiseGrid] = (NoiseGrid(name="artifact_aligned"),)
+    detectors: Literal["all"] | Some[DetectorChoice] = "all"
 
 
 def load_suite(path: Path) -> Suite:
@@ -80,6 +84,9 @@ def validate_suite(raw: dict[str, Any], *, where: str) -> Suite:
     try:
         return Suite.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        # Where a word ("all") or a value may stand, the fault of the value says more.
+        faults = error.errors()
+        first = next((fault for fault in faults if fault["type"] != "literal_error"), faults[0])
+        keys = (str(part) for part in first["loc"])
+        place = ".".join(key for key in keys if key.isidentifier() or key.isdigit()) or "the file"
         raise UsageError(f"{where}: {place}: {first['msg'].removeprefix('Value error, ')}") from error

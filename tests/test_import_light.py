@@ -1,0 +1,50 @@
+"""What only looks must stay light: no command that computes nothing imports a heavy library."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from conftest import Workspace
+
+HEAVY = "torch transformers sentence_transformers faiss cleanlab datasets sklearn scipy pandas".split()
+PROBE = """
+import atexit, sys
+atexit.register(lambda: print("IMPORTED", *(m for m in {heavy} if m in sys.modules), file=sys.stderr))
+from ecgbench.cli import main
+main()
+"""
+
+
+def imported_by(*arguments: str) -> list[str]:
+    """Run a command in a process of its own and return which heavy libraries it imported."""
+    code = PROBE.format(heavy=HEAVY)
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stderr.splitlines()[-1].split()[1:]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], ["run", "--help"], ["plugins"], ["detectors"], ["noises"], ["metrics"], ["datasets"]],
+    ids=" ".join,
+)
+def test_looking_imports_nothing_heavy(arguments: list[str]) -> None:
+    assert imported_by(*arguments) == []
+
+
+def test_planning_all_detectors_imports_nothing_heavy(workspace: Workspace) -> None:
+    assert imported_by("plan", "--dataset", "toy", "--noise", "uniform", *workspace.options) == []
+
+
+def test_the_board_and_the_cache_import_nothing_heavy(workspace: Workspace) -> None:
+    workspace.run("toy_lengths")
+    cache, out = str(workspace.folder / "cache"), str(workspace.folder / "out")
+    for arguments in (["leaderboard", "--check", "--out", out], ["cache", "info", "--cache", cache]):
+        assert imported_by(*arguments) == []
+
+
+def test_the_probe_sees_a_heavy_import(workspace: Workspace) -> None:
+    """The tests above would fail if they could: a real run measures, and measuring ranks needs scipy."""
+    assert "scipy" in imported_by("run", "--dataset", "toy", "--detectors", "toy_lengths", *workspace.options)

@@ -1,0 +1,132 @@
+"""Plugins: each alone; a broken one is a line in the report, a conflict an error that names both sides."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+
+import pytest
+from conftest import TOY, Workspace
+
+from ecgbench.errors import PluginConflictError, UsageError
+from ecgbench.plugins import load_plugins
+
+HEAD = "from ecgbench.hookspecs import hookimpl\nfrom ecgbench.specs import DetectorSpec, MetricSpec\n"
+GOOD = HEAD + '@hookimpl\ndef ecgbench_detectors(): return [DetectorSpec("mine", "nowhere:Mine", "mine")]\n'
+BUILT_IN = {"ecgbench", "ecgbench_detectors", "ecgbench_noise_models"}
+
+
+def write(folder: Path, name: str, code: str) -> Path:
+    path = folder / f"{name}.py"
+    path.write_text(textwrap.dedent(code))
+    return path
+
+
+def install(folder: Path, name: str, code: str) -> None:
+    """Lay a distribution with one entry point into a folder, as pip would."""
+    write(folder, name, code)
+    info = folder / f"{name}-1.5.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.5\n")
+    (info / "entry_points.txt").write_text(f"[ecgbench]\n{name}_plugin = {name}\n")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("def broken(:", "SyntaxError"),
+        ("import sys; sys.exit(3)", "SystemExit: 3"),
+        ("raise RuntimeError('first line\\nsecond line')", "RuntimeError: first line second line"),
+        (HEAD + "@hookimpl\ndef ecgbench_detectors(): raise RuntimeError('in the hook')", "RuntimeError: in the hook"),
+        (HEAD + "@hookimpl\ndef ecgbench_detektors(): return []", "ecgbench_detektors"),
+        (HEAD + "@hookimpl\ndef ecgbench_detectors(config): return []", "config"),
+        (
+            HEAD + "@hookimpl\ndef ecgbench_detectors(): return [MetricSpec('a', 'b:C', 'd')]",
+            "TypeError: ecgbench_detectors must return DetectorSpec objects, not MetricSpec",
+        ),
+        (HEAD + "@hookimpl\ndef ecgbench_detectors(): return ['mine']", "must return DetectorSpec objects, not str"),
+        (HEAD + "@hookimpl\ndef ecgbench_detectors(): return 5", "TypeError"),
+    ],
+)
+def test_a_broken_plugin_is_a_reason_and_the_others_load(tmp_path: Path, code: str, reason: str) -> None:
+    plugins = load_plugins([write(tmp_path, "broken", code), write(tmp_path, "good", GOOD)])
+    (failed,) = plugins.failed
+    assert failed.name == "broken"
+    assert reason in str(failed.reason)
+    assert "\n" not in str(failed.reason)
+    assert "mine" in plugins.detectors.names
+    assert {plugin.name for plugin in plugins.loaded} >= BUILT_IN | {"good"}
+
+
+def test_half_of_a_broken_plugin_is_not_loaded(tmp_path: Path) -> None:
+    code = GOOD + "@hookimpl\ndef ecgbench_metrics(): raise RuntimeError\n"
+    assert "mine" not in load_plugins([write(tmp_path, "half", code)]).detectors.names
+
+
+def test_a_broken_plugin_is_warned_of_and_a_run_goes_on(workspace: Workspace, tmp_path: Path) -> None:
+    broken = write(tmp_path, "broken", "import no_such_module")
+    done = workspace.run("toy_lengths", "--plugin", str(broken))
+    assert done.code == 0
+    assert done.err.splitlines()[0].startswith(f"warning: plugin broken ({broken}) did not load: ModuleNotFoundError")
+    rows = json.loads(workspace.cli("plugins", "--json", "--plugin", str(broken)).out)
+    assert {row["plugin"]: row["status"].partition(":")[0] for row in rows} == {
+        **dict.fromkeys(BUILT_IN, "ok"),
+        "broken": "failed",
+    }
+
+
+def test_two_plugins_with_one_name_are_refused_and_switching_one_off_mends_it(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "rival", GOOD.replace('"mine"', '"cleanlab"'))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    done = workspace.run("toy_lengths")
+    assert done.code == 2
+    assert "detector 'cleanlab' comes from two plugins: " in done.error
+    assert "rival_plugin (rival 1.5)" in done.error
+    assert "ecgbench_detectors (ecgbench " in done.error
+    names = [word for word in done.error.replace(";", " ").split() if word.startswith("ECGBENCH_DISABLE_PLUGINS=")]
+    monkeypatch.setenv("ECGBENCH_DISABLE_PLUGINS", names[0].partition("=")[2])
+    assert workspace.run("toy_lengths").code == 0
+
+
+def test_an_installed_plugin_is_found_with_its_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, "guest", GOOD)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    entry = load_plugins().detectors["mine"]
+    assert (entry.plugin, entry.distribution, entry.version) == ("guest_plugin", "guest", "1.5")
+
+
+def test_a_plugin_file_that_claims_a_taken_name_is_told_to_rename(tmp_path: Path) -> None:
+    path = write(tmp_path, "rival", GOOD.replace('"mine"', '"loss"'))
+    with pytest.raises(PluginConflictError, match=rf"detector 'loss' .*ecgbench_detectors.*{path}.*; rename it there"):
+        load_plugins([path])
+
+
+def test_the_names_of_sanity_rows_are_taken(workspace: Workspace, tmp_path: Path) -> None:
+    path = write(tmp_path, "rival", GOOD.replace('"mine"', '"oracle"'))
+    done = workspace.run("toy_lengths", "--plugin", str(path))
+    assert done.code == 2
+    assert "takes the name of a sanity row" in done.error
+
+
+def test_a_missing_plugin_file_is_refused() -> None:
+    with pytest.raises(UsageError, match="'nowhere.py' does not exist"):
+        load_plugins([Path("nowhere.py")])
+
+
+def test_kinds_of_names_do_not_collide(tmp_path: Path) -> None:
+    path = write(tmp_path, "shared", GOOD.replace('"mine"', '"uniform"'))
+    plugins = load_plugins([path])
+    assert "uniform" in plugins.detectors.names
+    assert "uniform" in plugins.noise_models.names
+
+
+def test_loading_imports_no_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(target: str) -> None:
+        pytest.fail(f"{target} was imported")
+
+    monkeypatch.setattr("ecgbench.registry.import_target", refuse)
+    assert "toy_absent" in load_plugins([TOY]).detectors.names
