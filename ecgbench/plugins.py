@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import importlib.util
 import logging
@@ -77,7 +78,7 @@ def load_plugins(files: Sequence[Path] = ()) -> Plugins:
     manager.add_hookspecs(hookspecs)
     reports: list[Plugin] = []
     entries: dict[str, list[Registered[Any]]] = {hook: [] for hook in HOOKS}
-    for candidate in [*_iter_installed(), *map(_file_candidate, files)]:
+    for candidate in [*_iter_installed(), *_iter_files(files)]:
         report, specs = _load_one(manager, candidate)
         reports.append(report)
         for hook, spec in specs:
@@ -106,10 +107,15 @@ def _iter_installed() -> Iterator[_Candidate]:
         yield _Candidate(entry.name, owner, version, entry.load)
 
 
-def _file_candidate(path: Path) -> _Candidate:
-    if not path.is_file():
-        raise UsageError(f"plugin file {str(path)!r} does not exist; give the path of a Python file with hookimpls")
-    return _Candidate(path.stem, str(path), FILE_VERSION, lambda: _import_file(path))
+def _iter_files(files: Sequence[Path]) -> Iterator[_Candidate]:
+    named: dict[str, Path] = {}
+    for path in dict.fromkeys(files):
+        if not path.is_file():
+            raise UsageError(f"plugin file {str(path)!r} does not exist; give the path of a Python file with hookimpls")
+        first = named.setdefault(path.stem, path)
+        if first is not path:  # one module name: the targets of one would lead into the other
+            raise UsageError(f"plugin files {str(first)!r} and {str(path)!r} have one name: rename one")
+        yield _Candidate(path.stem, str(path), FILE_VERSION, functools.partial(_import_file, path))
 
 
 def _import_file(path: Path) -> Any:

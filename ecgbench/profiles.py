@@ -36,15 +36,15 @@ class ClassifierSettings:
 class LlmSettings:
     """A language model, its prompt and its reply.
 
-    `engine` names the code that runs it; `text_words` cuts a long text (words), `shots_per_class`
-    is used where examples are drawn from the data.
+    `engine` names the code that runs it; `text_words` cuts a long text (words); `shots_per_class` and
+    `shot_words` are used where examples are drawn from the data.
     """
 
     model: str
     engine: str = "transformers"
-    text_words: int = 100
-    shot_words: int = 50
-    shots_per_class: int = 2
+    text_words: int = 60
+    shot_words: int = 20
+    shots_per_class: int = 3
     reply_tokens: int = 40
 
     @property

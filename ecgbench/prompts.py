@@ -56,8 +56,12 @@ def explanation_prompt(
 
 
 def render_prefix(description: TaskDescription, shots: Sequence[Shot], settings: LlmSettings) -> str:
-    """Return header and worked examples, ending where the item's own lines begin."""
-    parts = [_header(description), *(_example(description, shot, settings.shot_words) for shot in shots), ""]
+    """Return header and worked examples, ending where the item's own lines begin.
+
+    Examples drawn from the data are cut to `shot_words`, a description's own to `text_words`.
+    """
+    limit = settings.text_words if description.shots else settings.shot_words
+    parts = [_header(description), *(_example(description, shot, limit) for shot in shots), ""]
     return STOP.join(parts)
 
 
@@ -107,12 +111,19 @@ def _split_spans(line: str) -> list[str]:
 
 
 def _locate(span: str, text: str) -> str | None:
-    """Return the stretch of `text` that a span names, case and white space aside."""
+    """Return the stretch of `text` that a span names, case and white space aside.
+
+    A small model paraphrases: the longest run of at least half of the span's words, and two, will do.
+    """
     words = span.split()
     if not words or len(words) > _SPAN_LIMIT_WORDS or not re.search(r"\w", span):
         return None
-    match = re.search(r"\s+".join(map(re.escape, words)), text, re.IGNORECASE)
-    return match[0] if match else None
+    for size in range(len(words), max((len(words) + 1) // 2, min(len(words), 2)) - 1, -1):
+        for start in range(len(words) - size + 1):
+            run = r"\s+".join(map(re.escape, words[start : start + size]))
+            if match := re.search(run, text, re.IGNORECASE):
+                return match[0]
+    return None
 
 
 def _clean_rationale(reason: str, label_names: Sequence[str]) -> str:

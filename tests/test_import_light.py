@@ -8,7 +8,17 @@ import sys
 import pytest
 from conftest import Workspace
 
-HEAVY = "torch transformers sentence_transformers faiss cleanlab datasets sklearn scipy pandas".split()
+HEAVY = [
+    "torch",
+    "transformers",
+    "sentence_transformers",
+    "faiss",
+    "cleanlab",
+    "datasets",
+    "sklearn",
+    "scipy",
+    "pandas",
+]
 PROBE = """
 import atexit, sys
 atexit.register(lambda: print("IMPORTED", *(m for m in {heavy} if m in sys.modules), file=sys.stderr))
@@ -36,6 +46,14 @@ def test_looking_imports_nothing_heavy(arguments: list[str]) -> None:
 
 def test_planning_all_detectors_imports_nothing_heavy(workspace: Workspace) -> None:
     assert imported_by("plan", "--dataset", "toy", "--noise", "uniform", *workspace.options) == []
+
+
+@pytest.mark.slow
+def test_planning_the_readme_line_imports_nothing_heavy(workspace: Workspace) -> None:
+    cache = ["--cache", str(workspace.folder / "cache")]
+    assert imported_by("fetch", "--dataset", "movie_snippets", "--no-models", *cache) == []
+    line = ["plan", "--detectors", "all", "--noise", "artifact_aligned", "--out", str(workspace.folder / "out")]
+    assert imported_by(*line, *cache) == []
 
 
 def test_the_board_and_the_cache_import_nothing_heavy(workspace: Workspace) -> None:

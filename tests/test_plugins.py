@@ -113,8 +113,16 @@ def test_the_names_of_sanity_rows_are_taken(workspace: Workspace, tmp_path: Path
 
 
 def test_a_missing_plugin_file_is_refused() -> None:
-    with pytest.raises(UsageError, match="'nowhere.py' does not exist"):
+    with pytest.raises(UsageError, match=r"'nowhere\.py' does not exist"):
         load_plugins([Path("nowhere.py")])
+
+
+def test_two_plugin_files_of_one_name_are_refused_and_one_given_twice_is_loaded_once(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    one, two = write(tmp_path, "same", GOOD), write(tmp_path / "other", "same", GOOD.replace("mine", "yours"))
+    with pytest.raises(UsageError, match="have one name: rename one"):
+        load_plugins([one, two])
+    assert load_plugins([one, one]).detectors["mine"].distribution == str(one)
 
 
 def test_kinds_of_names_do_not_collide(tmp_path: Path) -> None:

@@ -66,6 +66,12 @@ def test_invented_spans_are_left_out_and_repeated_ones_counted_once():
     assert explanation.evidence == ("BLUE",)
 
 
+def test_a_paraphrased_span_gives_the_part_that_stands_in_the_text():
+    explanation = read(' "a sky was blue" | "rain all week long"\nReason: No clouds.')
+    assert explanation is not None
+    assert explanation.evidence == ("Sky was BLUE",)
+
+
 def test_at_most_three_spans_are_kept():
     explanation = read(' "The" | "Sky" | "was" | "day"\nReason: No clouds.')
     assert explanation is not None

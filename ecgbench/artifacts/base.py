@@ -57,6 +57,13 @@ class Artifact(ABC, Generic[T]):
     cost: ClassVar[Cost] = Cost()
     """What a run of it takes, for `ecgbench plan`."""
 
+    @property
+    def title(self) -> str:
+        """Name the artifact for people: its class, and in brackets the artifacts among its fields."""
+        values = (getattr(self, f.name) for f in dataclasses.fields(self))
+        over = ", ".join(value.title for value in values if isinstance(value, Artifact))
+        return f"{type(self).__name__}({over})" if over else type(self).__name__
+
     def inputs(self) -> tuple[Artifact[Any], ...]:
         """Return the artifacts this one is computed from."""
         return ()

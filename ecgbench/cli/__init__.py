@@ -58,7 +58,7 @@ def main() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TQDM_DISABLE", "1")  # our own progress says how long it takes
     try:
-        app()
+        app(prog_name="ecgbench")
     except SystemExit as leaving:
         if leaving.code == INTERRUPTED:
             typer.echo(f"\ninterrupted; what was done is kept. Resume with:\n  {resume_command()}", err=True)

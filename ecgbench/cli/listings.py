@@ -88,7 +88,7 @@ def _needs(entry: Registered[Any]) -> tuple[str, str | None]:
     modules = [module for artifact in resolve_closure(declared, EMBEDDED) for module in artifact.requires]
     missing = missing_modules(tuple(dict.fromkeys(modules)))
     reason = f"no: needs {', '.join(missing)}: {install_line(missing[0])}" if missing else None
-    return ", ".join(type(artifact).__name__ for artifact in declared), reason
+    return ", ".join(artifact.title for artifact in declared), reason
 
 
 def _shown(value: object) -> str:

@@ -7,6 +7,7 @@ import platform
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from ecgbench.artifacts.base import Artifact
@@ -50,8 +51,11 @@ class Cell:
 def build_cells(grid: Grid) -> tuple[Cell, ...]:
     """Return every cell, row by row, the sanity rows last."""
     cells: list[Cell] = []
+    keys: dict[int, str] = {}
     for row in grid.rows:
-        key = dataset_key(row.condition.dataset, row.dataset)
+        if id(row.dataset) not in keys:  # hashing every text once a dataset, not once a row
+            keys[id(row.dataset)] = dataset_key(row.condition.dataset, row.dataset)
+        key = keys[id(row.dataset)]
         columns: list[DetectorColumn | str] = [*grid.columns, *SANITY_ROWS]
         cells.extend(Cell(row, column, _blank_record(grid, row, column, key)) for column in columns)
     return tuple(cells)
@@ -97,7 +101,8 @@ def installed_versions() -> dict[str, str]:
 def _blank_record(grid: Grid, row: TaskRow, column: DetectorColumn | str, data_key: str) -> CellRecord:
     selection = Selection(column) if isinstance(column, str) else column.selection
     condition = row.condition
-    plugin = {} if isinstance(column, str) else {column.distribution: column.version}
+    # Of a plugin file the name alone: a record is published, where the file lay is not.
+    plugin = {} if isinstance(column, str) else {Path(column.distribution).name: column.version}
     return CellRecord(
         run=grid.suite.name,
         dataset=row.dataset.name,

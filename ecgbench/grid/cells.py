@@ -26,7 +26,7 @@ class Condition:
     seed: int
 
     def __str__(self) -> str:
-        return f"{self.dataset} n={self.n} {self.noise} rate={self.rate:g} seed={self.seed}"
+        return f"{self.dataset} n={self.n} {self.noise} rate={self.rate} seed={self.seed}"
 
 
 @dataclass(frozen=True, eq=False)

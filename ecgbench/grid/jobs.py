@@ -31,7 +31,7 @@ class Job:
     @property
     def title(self) -> str:
         """Name the artifact for people."""
-        return type(self.artifact).__name__
+        return self.artifact.title
 
 
 @dataclass
@@ -91,6 +91,9 @@ class JobRunner:
             return
         with self.reporter.job(job.title, sum(len(task.task) for task in missing.values())) as progress:
             for key, task in missing.items():
+                if self.cache.objects.has(key):  # another run on this cache was faster
+                    progress.advance(len(task.task))
+                    continue
                 started = time.perf_counter()
                 try:
                     context = ComputeContext(pool, task.seed, progress)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ecgbench.artifacts.base import TaskArtifact, TextArtifact
-from ecgbench.errors import EcgbenchError
+from ecgbench.errors import EcgbenchError, StoreError
 from ecgbench.grid.build import build_cells, build_jobs, build_values
 from ecgbench.grid.jobs import Job
 from ecgbench.grid.prepare import Grid
+from ecgbench.grid.statuses import PLUGIN_ERRORS, describe_failure
 from ecgbench.results import latest, read_records
 from ecgbench.store.cache import Cache
+
+logger = logging.getLogger(__name__)
 
 BASE_MEMORY = 400
 """MiB of an interpreter with the usual libraries loaded."""
@@ -66,8 +70,19 @@ def plan_grid(grid: Grid, *, cache: Cache, results: Path) -> Plan:
     known = {record.cell_key for record in latest(read_records(results))} if results.exists() else set()
     due = [cell for cell in cells if cell.blank.cell_key not in known]
     measured = {kind: count.seconds / max(count.answers, 1) for kind, count in cache.rows.counts().items()}
-    jobs = [_plan_job(job, cache, measured) for job in build_jobs(due, build_values(grid, cache))]
+    jobs = [_plan_or_warn(job, cache, measured) for job in build_jobs(due, build_values(grid, cache))]
     return Plan(len(cells), len(due), len(grid.rows), tuple(job for job in jobs if job is not None))
+
+
+def _plan_or_warn(job: Job, cache: Cache, measured: dict[str, float]) -> PlannedJob | None:
+    """Leave out a job whose own code fails: the run will say so in the records of its cells."""
+    try:
+        return _plan_job(job, cache, measured)
+    except StoreError:
+        raise
+    except PLUGIN_ERRORS as error:
+        logger.warning("%s", describe_failure(error, what=job.title).reason)
+        return None
 
 
 def _plan_job(job: Job, cache: Cache, measured: dict[str, float]) -> PlannedJob | None:

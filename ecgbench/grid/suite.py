@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ecgbench.errors import UsageError
 
-
 T = TypeVar("T")
 Some = Annotated[tuple[T, ...], Field(min_length=1)]
 

@@ -32,6 +32,8 @@ def digest(tag: str, value: Any) -> str:
 
 def plain(value: Any) -> Any:
     """Turn dataclasses, tuples and paths into plain JSON types, recursively."""
+    if value is None or isinstance(value, (str, int, float)):
+        return value  # most of what is hashed: texts and labels
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         kind = type(value)
         fields = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}

@@ -15,7 +15,7 @@ DETECTORS = "toy_lengths,toy_votes,toy_echo"
 def plan(workspace: Workspace, *arguments: str, dataset: str = "toy") -> dict[str, Any]:
     done = workspace.run(DETECTORS, *arguments, "--json", dataset=dataset, command="plan")
     assert done.code == 0, done.err
-    planned = json.loads(done.out)
+    planned: dict[str, Any] = json.loads(done.out)
     return planned | {"jobs": {job["artifact"]: job for job in planned["jobs"]}}
 
 

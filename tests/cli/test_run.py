@@ -146,9 +146,7 @@ def test_a_detector_that_cannot_be_built_says_why(
         ("exit", "failed", "SystemExit: 3"),
     ],
 )
-def test_a_bad_noise_model_spoils_its_own_rows_only(
-    workspace: Workspace, fault: str, status: str, reason: str
-) -> None:
+def test_a_bad_noise_model_spoils_its_own_rows_only(workspace: Workspace, fault: str, status: str, reason: str) -> None:
     done = workspace.run("toy_lengths", "--noise", f"toy_careless[fault={fault}],uniform")
     assert done.code == 1, done.err
     careless = [record for record in workspace.records if record.noise == "toy_careless"]
@@ -308,6 +306,30 @@ def test_a_file_with_string_labels_runs(workspace: Workspace, tmp_path: Path) ->
     done = workspace.run("toy_lengths", *options, dataset=f"file:{file}")
     assert done.code == 0, done.err
     assert {(record.dataset, record.n_classes) for record in workspace.records} == {("file:my reviews.csv", 2)}
+
+
+def test_a_file_with_noise_of_its_own_is_judged_by_its_true_labels(workspace: Workspace, tmp_path: Path) -> None:
+    file = tmp_path / "checked.csv"
+    rows = (f"text {i},{(i + (i % 10 == 0)) % 2},{i % 2}\n" for i in range(40))
+    file.write_text("text,given,true\n" + "".join(rows))
+    options = ["--label-column", "given", "--true-label-column", "true", "--noise", "none"]
+    done = workspace.run("toy_lengths", *options, dataset=f"file:{file}")
+    assert done.code == 0, done.err
+    oracle = workspace.by_detector["oracle"]
+    assert (oracle.rate, oracle.realised_rate, oracle.metrics["auroc"]) == (0.0, 0.1, 1.0)
+
+
+def test_a_record_names_the_plugin_and_no_folder_of_this_machine(workspace: Workspace, tmp_path: Path) -> None:
+    workspace.run("toy_lengths,toy_bad")
+    assert workspace.by_detector["toy_lengths"].versions["toy.py"] == "file"
+    published = (workspace.folder / "out" / "results" / "toy.jsonl").read_text() + workspace.board.read_text("utf-8")
+    assert str(TOY.parent) not in published
+    assert str(tmp_path) not in published
+
+
+def test_rates_that_differ_little_are_two(workspace: Workspace) -> None:
+    workspace.run("toy_lengths", "--noise", "uniform", "--rate", "0.1,0.1000000001,0.1")
+    assert sorted({record.rate for record in workspace.records}) == [0.1, 0.1000000001]
 
 
 def test_two_plugin_files_work_side_by_side(workspace: Workspace, tmp_path: Path) -> None:

@@ -85,7 +85,9 @@ def test_a_wrong_word_is_one_line_and_computes_nothing(
         ('name = "s"\ndetectors = "most"', "detectors: "),
     ],
 )
-def test_a_wrong_suite_names_the_file_and_the_key(workspace: Workspace, tmp_path: Path, text: str, message: str) -> None:
+def test_a_wrong_suite_names_the_file_and_the_key(
+    workspace: Workspace, tmp_path: Path, text: str, message: str
+) -> None:
     suite = tmp_path / "suite.toml"
     suite.write_text(text)
     done = workspace.cli("run", "--suite", str(suite), *workspace.options)

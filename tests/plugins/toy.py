@@ -76,7 +76,12 @@ class Careless(NoiseModel):
         """Return something wrong, or leave."""
         if self.fault == "exit":
             sys.exit(3)
-        labels = {"rate": data.labels, "range": data.labels + 5, "type": data.labels * 0.5, "length": data.labels[1:]}
+        labels: dict[str, Any] = {
+            "rate": data.labels,
+            "range": data.labels + 5,
+            "type": data.labels * 0.5,
+            "length": data.labels[1:],
+        }
         return Corruption(data.texts, labels[self.fault])
 
 
@@ -116,7 +121,8 @@ class Echoes(TextLengths):
 
     def requests(self, task: DetectionTask, inputs: Artifacts) -> Sequence[Any]:
         """Ask about the text and its length."""
-        return [f"{text}{length}" for text, length in zip(task.texts, inputs[TextLengths()], strict=True)]
+        lengths: FloatArray = inputs[TextLengths()]
+        return [f"{text}{length}" for text, length in zip(task.texts, lengths, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -136,7 +142,8 @@ class WordVotes(TaskArtifact[FloatArray]):
         same = words[:, None] == words[None, :]
         votes = (same & (task.labels[:, None] != task.labels[None, :])).mean(axis=1)
         jitter: FloatArray = context.rng("votes").random(len(task)) * 1e-3 + inputs[TextLengths()] * 1e-6
-        return votes + jitter
+        result: FloatArray = votes + jitter
+        return result
 
 
 @dataclass(frozen=True)
@@ -262,7 +269,7 @@ class Wishful(Detector):
         """Break."""
         raise RuntimeError("needs broke")
 
-    def score(self, task: DetectionTask, artifacts: Artifacts, rng: np.random.Generator) -> FloatArray:
+    def score(self, task: DetectionTask, artifacts: Artifacts, rng: np.random.Generator) -> FloatArray:  # noqa: ARG002
         """Never get here."""
         raise AssertionError
 

@@ -1,0 +1,205 @@
+"""The language model's artifacts: what is asked, how often, and what becomes of bad replies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ecgbench.artifacts.base import Artifact
+from ecgbench.artifacts.embeddings import TextEmbeddings
+from ecgbench.artifacts.llm import (
+    CalibratedLabels,
+    ExplanationEmbeddings,
+    Explanations,
+    FewShots,
+    LabelLogits,
+    calibrate,
+)
+from ecgbench.data import DetectionTask, Shot, TaskDescription
+from ecgbench.engines.context import ComputeContext, EnginePool
+from ecgbench.profiles import EMBEDDED
+from ecgbench.prompts import Explanation
+from ecgbench.shots import ShotSets
+
+SHOTS = (Shot("it rained", "wet", ("rained",), "Water fell."), Shot("blue sky", "dry", ("blue",), "No clouds."))
+WEATHER = TaskDescription(noun="weather", label_names=("wet", "dry"), shots=SHOTS)
+TEXTS = ("rain and more rain", "sun", "hail", "a very bright day")
+
+
+class FakeLlm:
+    """Answers from the prompt's text, records each batch, and runs out of memory above `limit` prompts."""
+
+    def __init__(self, limit: int = 10**9) -> None:
+        self.limit = limit
+        self.batches: list[list[str]] = []
+        self.drawn: list[int] = []
+
+    def label_logits(self, prompts: Sequence[Any], labels: Sequence[str]) -> np.ndarray:
+        assert tuple(labels) == WEATHER.label_names
+        self._record(prompts)
+        return np.array([[-float(len(prompt.suffix)), -1.0] for prompt in prompts])
+
+    def generate(self, prompts, *, max_new_tokens, stop, temperature=0.0, seeds=None) -> list[str]:
+        assert (max_new_tokens, stop) == (EMBEDDED.llm.reply_tokens, "\n\n")
+        self._record(prompts)
+        if temperature:
+            self.drawn += seeds
+        return [self._reply(prompt.suffix, temperature) for prompt in prompts]
+
+    def _record(self, prompts: Sequence[Any]) -> None:
+        if len(prompts) > self.limit:
+            raise MemoryError
+        self.batches.append([prompt.suffix for prompt in prompts])
+
+    def _reply(self, suffix: str, temperature: float) -> str:
+        if "hail" in suffix or ("sun" in suffix and not temperature):
+            return "no idea"
+        word = suffix.partition("Text: ")[2].split()[0]
+        return f' "{word}"\nReason: It says so.'
+
+
+@pytest.fixture
+def llm(monkeypatch: pytest.MonkeyPatch) -> FakeLlm:
+    fake = FakeLlm()
+    monkeypatch.setattr("ecgbench.artifacts.llm.load_llm", lambda *_: fake)
+    return fake
+
+
+def task(labels: Sequence[int] = (0, 1, 0, 1), description: TaskDescription = WEATHER) -> DetectionTask:
+    return DetectionTask(TEXTS, np.array(labels), description)
+
+
+def resolved(artifact: Artifact[Any]) -> Any:
+    return artifact.resolve(EMBEDDED)
+
+
+def inputs(**values: Any) -> Any:
+    """Map the artifacts that the tested ones read to values."""
+    kinds = {
+        "shots": FewShots(EMBEDDED.llm),
+        "logits": LabelLogits(EMBEDDED.llm),
+        "labels": CalibratedLabels(EMBEDDED.llm),
+        "explanations": Explanations(EMBEDDED.llm),
+        "embeddings": TextEmbeddings(),
+    }
+    return {kinds[name]: value for name, value in values.items()}
+
+
+def context() -> ComputeContext:
+    return ComputeContext(EnginePool(Path()))
+
+
+def rows(artifact: Any, requests: Sequence[Any]) -> list[bytes | None]:
+    found = {p: row for batch in artifact.compute(requests, context()) for p, row in batch.items()}
+    return [found[p] for p in range(len(requests))]
+
+
+def explanation_requests(labels: Sequence[int] = (0, 1, 1, 1)) -> Sequence[Any]:
+    probabilities = np.eye(2)[list(labels)]
+    return resolved(Explanations()).requests(task(), inputs(shots=ShotSets(SHOTS), labels=probabilities))
+
+
+def test_own_examples_make_requests_that_do_not_depend_on_given_labels():
+    artifact = resolved(LabelLogits())
+    asked = []
+    for labels in ([0, 1, 0, 1], [1, 1, 0, 0]):
+        shots = resolved(FewShots()).compute(task(labels), inputs(), context())
+        asked.append([artifact.row_key(r) for r in artifact.requests(task(labels), inputs(shots=shots))])
+    assert asked[0] == asked[1]
+    assert len(set(asked[0])) == len(TEXTS)
+
+
+def test_examples_are_drawn_where_the_description_has_none():
+    artifact = resolved(FewShots())
+    vectors = np.eye(4, dtype=np.float32)
+    drawn = artifact.compute(task(description=replace(WEATHER, shots=())), inputs(embeddings=vectors), context())
+    assert {(shot.text in TEXTS, shot.label) for shot in drawn.primary} == {(True, "wet"), (True, "dry")}
+
+
+def test_row_key_changes_with_text_label_model_and_examples():
+    first = explanation_requests()[0]
+    artifact = resolved(Explanations())
+    other_model = Explanations(replace(EMBEDDED.llm, model="other"))
+    other_prefix = replace(first, prompt=replace(first.prompt, prefix="other"))
+    keys = [
+        artifact.row_key(first),
+        artifact.row_key(replace(first, text="other")),
+        artifact.row_key(replace(first, label="dry")),
+        artifact.row_key(other_prefix),
+        other_model.row_key(first),
+    ]
+    assert len(set(keys)) == len(keys)
+
+
+def test_logits_return_to_the_order_of_the_texts(llm, monkeypatch):
+    monkeypatch.setenv("ECGBENCH_BATCH_SIZE", "2")
+    artifact = resolved(LabelLogits())
+    requests = artifact.requests(task(), inputs(shots=ShotSets(SHOTS)))
+    logits = artifact.assemble(rows(artifact, requests))
+    assert logits[:, 0].tolist() == [-float(len(r.prompt.suffix)) for r in requests]
+    assert [len(batch) for batch in llm.batches] == [2, 2]
+
+
+def test_batches_of_what_a_killed_run_left_are_those_of_a_whole_run(llm, monkeypatch):
+    monkeypatch.setenv("ECGBENCH_BATCH_SIZE", "2")
+    artifact = resolved(LabelLogits())
+    requests = artifact.requests(task(), inputs(shots=ShotSets(SHOTS)))
+    first = next(artifact.compute(requests, context()))
+    rows(artifact, [r for p, r in enumerate(requests) if p not in first])
+    rows(artifact, requests)
+    assert llm.batches[:2] == llm.batches[2:]
+
+
+def test_batch_is_halved_where_memory_runs_out(llm):
+    llm.limit = 1
+    assert None not in rows(
+        resolved(LabelLogits()), LabelLogits(EMBEDDED.llm).requests(task(), inputs(shots=ShotSets(SHOTS)))
+    )
+    assert len(llm.batches) == len(TEXTS)
+
+
+def test_calibration_takes_out_the_preference_for_a_label():
+    logits = np.array([[-0.1, -5.0], [-0.2, -3.0], [-0.1, -4.0], [-0.3, -2.0]])
+    probabilities = calibrate(logits)
+    assert probabilities.argmax(axis=1).tolist() == [0, 1, 0, 1]
+    assert np.allclose(probabilities.sum(axis=1), 1)
+    assert np.allclose(calibrate(logits + np.array([2.0, -7.0])), probabilities)
+
+
+def test_explanation_is_asked_for_the_calibrated_label():
+    suffixes = [request.prompt.suffix for request in explanation_requests([1, 0, 0, 0])]
+    assert suffixes[0] == "Text: rain and more rain\nLabel: dry\nEvidence:"
+    assert suffixes[1] == "Text: sun\nLabel: wet\nEvidence:"
+
+
+def test_invalid_reply_is_asked_once_more_and_then_recorded_as_failed(llm):
+    found = resolved(Explanations()).assemble(rows(resolved(Explanations()), explanation_requests()))
+    assert found == (
+        Explanation("wet", ("rain",), "It says so."),
+        Explanation("dry", ("sun",), "It says so."),
+        None,
+        Explanation("dry", ("a",), "It says so."),
+    )
+    assert len(llm.batches) == 2, "one greedy batch, one batch of second attempts"
+    assert len(llm.batches[1]) == len(set(llm.drawn)) == 2
+
+
+def test_failed_explanation_embeds_as_zeros_and_the_label_is_not_embedded(monkeypatch):
+    seen: list[str] = []
+
+    class FakeEncoder:
+        def encode(self, texts: Sequence[str]) -> np.ndarray:
+            seen.extend(texts)
+            return np.ones((len(texts), 3), dtype=np.float32)
+
+    monkeypatch.setattr("ecgbench.artifacts.embeddings.load_encoder", lambda *_: FakeEncoder())
+    artifact = resolved(ExplanationEmbeddings())
+    explanations = (Explanation("wet", ("rain", "more"), "It pours."), None)
+    requests = artifact.requests(task(), inputs(explanations=explanations))
+    assert artifact.assemble(rows(artifact, requests)).tolist() == [[1, 1, 1], [0, 0, 0]]
+    assert "Evidence: rain; more | Rationale: It pours." in seen
