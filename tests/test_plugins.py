@@ -7,8 +7,8 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from conftest import TOY, Workspace
 
+from conftest import TOY, Workspace
 from ecgbench.errors import PluginConflictError, UsageError
 from ecgbench.plugins import load_plugins
 

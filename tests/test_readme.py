@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+
 from conftest import Workspace
 
 README = Path(__file__).parents[1] / "README.md"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from ecgbench.artifacts.llm import CalibratedLabels, LabelLogits
 
 from ecgbench.artifacts.base import Artifact, Artifacts
+from ecgbench.artifacts.llm import CalibratedLabels, LabelLogits
 from ecgbench.data import DetectionTask, FloatArray
 from ecgbench.specs import Detector
 

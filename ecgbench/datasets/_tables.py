@@ -77,8 +77,9 @@ def _validate_rows(path: Path, delimiter: str, wanted: Sequence[str]) -> None:
 
 
 def _read(path: Path, suffix: str, wanted: Sequence[str]) -> Columns:
-    from datasets import Dataset, Features, Value
     from datasets.exceptions import DatasetsError
+
+    from datasets import Dataset, Features, Value
 
     # Straight to the reader of one format: no hub is asked, and the copy it makes goes with the folder.
     with _quiet_datasets(), tempfile.TemporaryDirectory(prefix="ecgbench-") as cache:

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from conftest import TOY, Workspace
 
 COMMANDS = ["run", "plan", "plugins", "detectors", "noises", "metrics", "datasets", "doctor", "fetch", "leaderboard"]

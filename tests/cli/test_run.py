@@ -7,8 +7,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from conftest import TOY, Workspace
 
+from conftest import TOY, Workspace
 from ecgbench.grid.sanity import SANITY_ROWS
 from ecgbench.results import CellRecord, Status
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from conftest import COMMAND, TOY, Workspace
 
 DETECTORS = "toy_lengths,toy_echo,toy_votes,toy_bad,toy_slow[name=a],toy_slow[name=b],random"

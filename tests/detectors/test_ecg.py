@@ -17,7 +17,7 @@ from ecgbench_detectors.ecg.detector import Ecg
 from ecgbench_detectors.ecg.shortcuts import discover_shortcuts
 from ecgbench_detectors.ecg.surprise import neighbourhood_surprise
 
-WORDS = "story actor scene film plot music ending camera humor drama pace script tone cast light sound".split()
+WORDS = ["story", "actor", "scene", "film", "plot", "music", "ending", "camera", "humor", "drama", "pace", "script", "tone", "cast", "light", "sound"]
 
 
 def draw_graph(rng: np.random.Generator, n: int, k: int) -> KnnGraph:

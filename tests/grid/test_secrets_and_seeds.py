@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import TOY, Workspace
 
+from conftest import TOY, Workspace
 from ecgbench.data import DetectionTask, LabeledTexts, TaskDescription
 from ecgbench.grid.cells import Condition, corrupt
 from ecgbench.grid.selection import Selection

@@ -3,16 +3,16 @@ import importlib
 
 import numpy as np
 import pytest
-from ecgbench_noise_models.artifact_aligned import ArtifactAlignedNoise
-from ecgbench_noise_models.none import NoNoise
-from ecgbench_noise_models.plugin import ecgbench_noise_models
-from ecgbench_noise_models.uniform import UniformNoise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecgbench.data import LabeledTexts, TaskDescription
 from ecgbench.errors import DataError, UsageError
 from ecgbench.specs import NoiseModel
+from ecgbench_noise_models.artifact_aligned import ArtifactAlignedNoise
+from ecgbench_noise_models.none import NoNoise
+from ecgbench_noise_models.plugin import ecgbench_noise_models
+from ecgbench_noise_models.uniform import UniformNoise
 
 rates = st.floats(0, 0.99)
 sizes = st.integers(1, 200)

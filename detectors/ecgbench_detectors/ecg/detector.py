@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from ecgbench.artifacts.llm import CalibratedLabels, ExplanationEmbeddings
 
 from ecgbench.artifacts.base import Artifact, Artifacts
 from ecgbench.artifacts.graph import Neighbours
+from ecgbench.artifacts.llm import CalibratedLabels, ExplanationEmbeddings
 from ecgbench.data import DetectionTask, FloatArray
 from ecgbench.specs import Detector
 from ecgbench_detectors.ecg.shortcuts import discover_shortcuts, log_odds
