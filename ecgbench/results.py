@@ -7,7 +7,7 @@ import functools
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -40,11 +40,12 @@ class Status(StrEnum):
 class CellRecord:
     """What is known about one cell: dataset x noise x rate x seed x detector.
 
-    `data_key` is the digest of the dataset's parameters and content, before the noise.
+    `data_key` is the digest of the dataset's content and description, before the noise.
     `metrics`: values by name, or by name and cut-off; None where undefined, with `metric_reasons`.
     `scores` and `ranking` are digests of the raw scores and of their tie-averaged ranks.
     `seconds` is the time of `score` alone, `artifact_seconds` what its artifacts took when computed.
-    `failed_attempts` counts model replies that never became valid. `created_at` is ISO 8601 in UTC.
+    `failed_attempts` counts model replies that never became valid, `findings` are the detector's own words.
+    `created_at` is ISO 8601 in UTC.
     """
 
     run: str
@@ -71,6 +72,7 @@ class CellRecord:
     seconds: float = 0.0
     artifact_seconds: float = 0.0
     failed_attempts: int = 0
+    findings: Sequence[str] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     schema: int = RECORD_SCHEMA
 
@@ -78,6 +80,7 @@ class CellRecord:
         # 0 and 0.0 are one rate, but two texts in JSON and so two keys.
         object.__setattr__(self, "rate", float(self.rate))
         object.__setattr__(self, "status", Status(self.status))
+        object.__setattr__(self, "findings", tuple(self.findings))
 
     @property
     def group(self) -> tuple[str, int, str, str, str, float, str]:

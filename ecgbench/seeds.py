@@ -8,9 +8,13 @@ import numpy as np
 
 
 def derive_seed(seed: int, role: str) -> np.random.SeedSequence:
-    """Return the seed sequence of a role ("noise", "folds", "training", "detector") under a seed."""
-    tag = int.from_bytes(hashlib.blake2b(role.encode(), digest_size=8).digest(), "little")
-    return np.random.SeedSequence([seed, tag])
+    """Return the seed sequence of a role ("noise", "folds", "training", "detector") under a seed.
+
+    Seed and role are hashed together, so that a detector cannot read the run's seed, and with it the
+    noise, off the generator it is given.
+    """
+    entropy = hashlib.blake2b(f"{seed}/{role}".encode(), digest_size=16, person=b"ecgbench/seed/1").digest()
+    return np.random.SeedSequence(int.from_bytes(entropy, "little"))
 
 
 def derive_rng(seed: int, role: str) -> np.random.Generator:

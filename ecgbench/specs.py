@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -89,6 +89,10 @@ class Detector(ABC):
     @abstractmethod
     def score(self, task: DetectionTask, artifacts: Artifacts, rng: np.random.Generator) -> FloatArray:
         """Return the suspicion of each item: float64, shape (n,), finite, higher = more suspicious."""
+
+    def findings(self, task: DetectionTask, artifacts: Artifacts) -> Sequence[str]:  # noqa: ARG002
+        """Say in words what was found on the way to the scores: lines that stand under the table."""
+        return ()
 
 
 class Metric(ABC):

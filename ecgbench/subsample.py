@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 
 from ecgbench.data import LabeledTexts
 from ecgbench.errors import DataError
-from ecgbench.seeds import derive_rng
 
 
 def subsample(data: LabeledTexts, n: int | None) -> LabeledTexts:
@@ -20,7 +21,7 @@ def subsample(data: LabeledTexts, n: int | None) -> LabeledTexts:
     wanted = size if n is None else n
     if not 1 <= wanted <= size:
         raise DataError(f"n is {wanted}, but dataset {data.name!r} has {size} items; give an n from 1 to {size}")
-    order = derive_rng(0, f"subsample/{data.name}/{size}").permutation(size)
+    order = _fixed_rng(f"subsample/{data.name}/{size}").permutation(size)
     labels = data.labels[order]
     turn = np.empty(size)
     for label in np.unique(labels):
@@ -28,3 +29,8 @@ def subsample(data: LabeledTexts, n: int | None) -> LabeledTexts:
         turn[members] = (np.arange(len(members)) + 0.5) / len(members)
     chosen = np.sort(np.argsort(turn, kind="stable")[:wanted])
     return data.take(order[chosen])
+
+
+def _fixed_rng(name: str) -> np.random.Generator:
+    """Return the generator of a name: no seed of a run is part of it."""
+    return np.random.default_rng([0, int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")])

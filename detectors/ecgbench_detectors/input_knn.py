@@ -11,6 +11,7 @@ from ecgbench.artifacts.base import Artifact, Artifacts
 from ecgbench.artifacts.embeddings import TextEmbeddings
 from ecgbench.artifacts.graph import KnnGraph, Neighbours
 from ecgbench.data import DetectionTask, FloatArray
+from ecgbench.errors import UsageError
 from ecgbench.specs import Detector
 
 TEMPERATURE = 0.07
@@ -22,6 +23,10 @@ class InputKnn(Detector):
 
     k: int = 15
     weights: Literal["uniform", "similarity", "exponential"] = "similarity"
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise UsageError(f"input_knn.k is {self.k}; give at least 1 neighbour")
 
     def needs(self) -> tuple[Artifact[Any], ...]:
         """Declare the kNN graph of the texts."""

@@ -57,13 +57,6 @@ class Artifact(ABC, Generic[T]):
     cost: ClassVar[Cost] = Cost()
     """What a run of it takes, for `ecgbench plan`."""
 
-    @property
-    def title(self) -> str:
-        """Name the artifact for people: its class, and in brackets the artifacts among its fields."""
-        values = (getattr(self, f.name) for f in dataclasses.fields(self))
-        over = ", ".join(value.title for value in values if isinstance(value, Artifact))
-        return f"{type(self).__name__}({over})" if over else type(self).__name__
-
     def inputs(self) -> tuple[Artifact[Any], ...]:
         """Return the artifacts this one is computed from."""
         return ()
@@ -124,3 +117,10 @@ class TextArtifact(Artifact[T]):
     def row_key(self, request: Any) -> str:
         """Return the key of one request's answer."""
         return digest("row/1", [self, request])
+
+
+def artifact_title(artifact: Artifact[Any]) -> str:
+    """Name an artifact for people: its class, and in brackets the artifacts among its fields."""
+    values = (getattr(artifact, f.name) for f in dataclasses.fields(artifact))
+    over = ", ".join(artifact_title(value) for value in values if isinstance(value, Artifact))
+    return f"{type(artifact).__name__}({over})" if over else type(artifact).__name__

@@ -12,7 +12,7 @@ app = typer.Typer(
     help="Look at, check and clear what is kept between runs.", no_args_is_help=True, rich_markup_mode=None
 )
 
-Days = Annotated[float | None, typer.Option("--older-than", help="Only what is at least so many days old.")]
+Days = Annotated[float | None, typer.Option("--older-than", min=0, help="Only what is at least so many days old.")]
 Everything = Annotated[bool, typer.Option("--all", help="Everything that was computed.")]
 
 

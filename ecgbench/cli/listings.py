@@ -77,6 +77,7 @@ def _describe(entry: Registered[Any]) -> dict[str, str]:
 
 def _needs(entry: Registered[Any]) -> tuple[str, str | None]:
     """Return the artifacts a detector declares and, where one cannot be computed here, why."""
+    from ecgbench.artifacts.base import artifact_title
     from ecgbench.grid.values import resolve_closure
     from ecgbench.profiles import EMBEDDED
     from ecgbench.registry import install_line, missing_modules
@@ -88,7 +89,7 @@ def _needs(entry: Registered[Any]) -> tuple[str, str | None]:
     modules = [module for artifact in resolve_closure(declared, EMBEDDED) for module in artifact.requires]
     missing = missing_modules(tuple(dict.fromkeys(modules)))
     reason = f"no: needs {', '.join(missing)}: {install_line(missing[0])}" if missing else None
-    return ", ".join(artifact.title for artifact in declared), reason
+    return ", ".join(artifact_title(artifact) for artifact in declared), reason
 
 
 def _shown(value: object) -> str:

@@ -50,7 +50,7 @@ def run(
     """
     from ecgbench.cli.reporter import make_reporter
     from ecgbench.grid.prepare import prepare
-    from ecgbench.grid.runner import RunOptions, run_grid
+    from ecgbench.grid.runner import RunOptions, StoppedEarlyError, run_grid
     from ecgbench.leaderboard import write_board
 
     opt.start_log(debug=debug)
@@ -62,12 +62,16 @@ def run(
     plugins = opt.load_plugins_or_warn(plugin)
     built = choice.build(plugins)
     store = opt.open_cache(cache)
-    with make_reporter(quiet=quiet) as reporter:
-        grid = prepare(built, plugins, store)
-        run_options = RunOptions(rerun=chosen, fail_fast=fail_fast, reporter=reporter)
-        records = run_grid(
-            grid, plugins, cache=store, results=out / "results" / f"{built.name}.jsonl", options=run_options
-        )
+    results = out / "results" / f"{built.name}.jsonl"
+    try:
+        with make_reporter(quiet=quiet) as reporter:
+            run_options = RunOptions(rerun=chosen, fail_fast=fail_fast, reporter=reporter)
+            records = run_grid(
+                prepare(built, plugins, store), plugins, cache=store, results=results, options=run_options
+            )
+    except StoppedEarlyError:
+        write_board(out)
+        raise
     board = write_board(out)
     _print(records, board, as_json=json)
     if any(record.status != "ok" for record in records):

@@ -21,6 +21,7 @@ from ecgbench.data import IntArray
 from ecgbench.engines.batching import iter_batches, run_halving
 from ecgbench.engines.context import batch_size
 from ecgbench.engines.models import model_folder
+from ecgbench.engines.truncation import cut_middle
 from ecgbench.errors import UsageError
 from ecgbench.profiles import ClassifierSettings
 
@@ -62,7 +63,9 @@ class Classifier:
     def _run_lower(self, texts: Sequence[str]) -> list[Tensor]:
         import torch
 
-        tokens = self.tokenizer(list(texts), truncation=True, max_length=self.settings.max_tokens)["input_ids"]
+        limit = self.settings.max_tokens
+        kept = cut_middle(texts, self.tokenizer, max_tokens=limit)
+        tokens = self.tokenizer(kept, truncation=True, max_length=limit)["input_ids"]
         tokens = [torch.tensor(ids, dtype=torch.long) for ids in tokens]
 
         def run(positions: Sequence[int]) -> list[Tensor]:

@@ -30,10 +30,15 @@ class EnginePool:
         """Return the engine of these settings, loading it on first use."""
         key = (loader, settings)
         if key not in self._engines:
-            with self.reporter.job(f"loading {getattr(settings, 'model', settings)}", None):
+            with self.reporter.job(self._title(settings), None):
                 self._engines[key] = loader(settings, self.model_dir)
         engine: E = self._engines[key]
         return engine
+
+    def _title(self, settings: Any) -> str:
+        from ecgbench.engines.models import loading_title  # it imports what imports this
+
+        return loading_title(str(getattr(settings, "model", settings)), self.model_dir)
 
     def release(self, *, keep: frozenset[Any] = frozenset()) -> None:
         """Free every engine whose settings are not in `keep`."""

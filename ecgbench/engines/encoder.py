@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecgbench.engines.models import model_folder
+from ecgbench.engines.truncation import cut_middle
 from ecgbench.profiles import EncoderSettings
 
 if TYPE_CHECKING:
@@ -32,8 +33,12 @@ class Encoder:
         """Embed one batch: float32, shape (b, d), rows of length 1; an empty text is a text like any other."""
         if not texts:
             return np.zeros((0, self.model.get_embedding_dimension() or 0), dtype=np.float32)
+        limit = self.model.max_seq_length
         vectors = self.model.encode(
-            list(texts), batch_size=len(texts), normalize_embeddings=True, show_progress_bar=False
+            list(texts) if limit is None else cut_middle(texts, self.model.tokenizer, max_tokens=limit),
+            batch_size=len(texts),
+            normalize_embeddings=True,
+            show_progress_bar=False,
         )
         return np.asarray(vectors, dtype=np.float32)
 

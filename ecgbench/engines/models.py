@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from ecgbench.errors import EcgbenchError, MissingPackageError, UsageError
+from ecgbench.profiles import EncoderSettings
+from ecgbench.registry import EMBEDDED_INSTALL
 
 logger = logging.getLogger(__name__)
 
-INSTALL = 'pip install "ecgbench[embedded]"'
+CONVERTERS = ("gguf", "accelerate")
+"""What reads a GGUF, beside transformers."""
 
 
 def model_folder(reference: str, model_dir: Path) -> Path:
@@ -47,18 +50,41 @@ def is_ready(reference: str, model_dir: Path) -> bool:
         return False
 
 
+def required_modules(settings: Any, model_dir: Path) -> tuple[str, ...]:
+    """Return the modules without which the model of these settings cannot be loaded; none where they name no model.
+
+    A converted GGUF lies in `model_dir` and needs its package no more.
+    """
+    reference = getattr(settings, "model", None)
+    if not isinstance(reference, str):
+        return ()
+    kind, _, name = reference.partition(":")
+    package = (name.partition("/")[0],) if kind in ("package", "gguf") else ()
+    if kind == "gguf":
+        package = () if is_ready(reference, model_dir) else (*package, *CONVERTERS)
+    wrapper = ("sentence_transformers",) if isinstance(settings, EncoderSettings) else ()
+    return (*package, "torch", "transformers", *wrapper)
+
+
+def loading_title(reference: str, model_dir: Path) -> str:
+    """Say what loading a model does, for the progress display: a first conversion takes its time."""
+    if reference.startswith("gguf:") and not is_ready(reference, model_dir):
+        return f"converting {reference} once, about a minute"
+    return f"loading {reference}"
+
+
 def _package_folder(name: str) -> Path:
     package, _, inside = name.partition("/")
     folder = _package_root(package) / inside
     if not folder.is_dir():
-        raise UsageError(f"package {package!r} holds no folder {inside!r}; reinstall it: {INSTALL}")
+        raise UsageError(f"package {package!r} holds no folder {inside!r}; reinstall it: {EMBEDDED_INSTALL}")
     return folder
 
 
 def _package_root(package: str) -> Path:
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        raise MissingPackageError(package, needed_for="the model", install=INSTALL)
+        raise MissingPackageError(package, needed_for="the model", install=EMBEDDED_INSTALL)
     return Path(spec.origin).parent
 
 
@@ -68,7 +94,7 @@ def _converted_folder(package: str, model_dir: Path) -> Path:
 
     folder = model_dir / package
     if not folder.is_dir():
-        for needed in (package, "gguf", "accelerate"):
+        for needed in (package, *CONVERTERS):
             _package_root(needed)
         model_dir.mkdir(parents=True, exist_ok=True)
         with FileLock(model_dir / f".{package}.lock"):
@@ -78,7 +104,12 @@ def _converted_folder(package: str, model_dir: Path) -> Path:
 
 
 def _convert(package: str, folder: Path) -> None:
-    """Write plain safetensors and tokenizer beside `folder`, then rename: never seen half done."""
+    """Write plain safetensors and tokenizer beside `folder`, then rename: never seen half done.
+
+    The caller holds the lock, so what lies beside it unfinished is of a conversion that was killed.
+    """
+    for leftover in folder.parent.glob(f".{package}-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
     logger.info("converting %s once, about a minute", package)
     temporary = Path(tempfile.mkdtemp(prefix=f".{package}-", dir=folder.parent))
     try:

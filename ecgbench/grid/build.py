@@ -54,7 +54,7 @@ def build_cells(grid: Grid) -> tuple[Cell, ...]:
     keys: dict[int, str] = {}
     for row in grid.rows:
         if id(row.dataset) not in keys:  # hashing every text once a dataset, not once a row
-            keys[id(row.dataset)] = dataset_key(row.condition.dataset, row.dataset)
+            keys[id(row.dataset)] = dataset_key(row.dataset)
         key = keys[id(row.dataset)]
         columns: list[DetectorColumn | str] = [*grid.columns, *SANITY_ROWS]
         cells.extend(Cell(row, column, _blank_record(grid, row, column, key)) for column in columns)
@@ -80,10 +80,11 @@ def build_jobs(cells: Iterable[Cell], values: dict[int, TaskValues]) -> list[Job
     return [Job(artifact, tuple(tasks.values())) for artifact, tasks in needed.items()]
 
 
-def dataset_key(selection: Selection, data: LabeledTexts) -> str:
-    """Return the digest of a dataset's parameters and content: an edited file is another dataset."""
-    labels = [data.labels.tolist(), data.given_labels.tolist()]
-    return digest("dataset/1", [str(selection), list(data.texts), labels, data.description])
+def dataset_key(data: LabeledTexts) -> str:
+    """Return the digest of a dataset's content and description: an edited file is another dataset."""
+    return digest(
+        "dataset/1", [data.name, data.texts, data.labels.tolist(), data.given_labels.tolist(), data.description]
+    )
 
 
 @cache

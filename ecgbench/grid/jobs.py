@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ecgbench.artifacts.base import Artifact, TaskArtifact, TextArtifact
+from ecgbench.artifacts.base import Artifact, TaskArtifact, TextArtifact, artifact_title
 from ecgbench.engines.context import ComputeContext, EnginePool
 from ecgbench.errors import StoreError, UnstorableError
-from ecgbench.grid.statuses import PLUGIN_ERRORS, FailedInputError, Failure, describe_failure
+from ecgbench.grid.statuses import PLUGIN_ERRORS, FailedInputError, Failure, StoppedEarlyError, describe_failure
 from ecgbench.grid.values import TaskValues
 from ecgbench.progress import Reporter
 from ecgbench.registry import missing_modules, missing_package
@@ -31,7 +31,7 @@ class Job:
     @property
     def title(self) -> str:
         """Name the artifact for people."""
-        return self.artifact.title
+        return artifact_title(self.artifact)
 
 
 @dataclass
@@ -41,6 +41,7 @@ class JobRunner:
     cache: Cache
     reporter: Reporter
     retry_failed: bool = False
+    fail_fast: bool = False
     failures: dict[tuple[Artifact[Any], int], Failure] = field(default_factory=dict)
 
     def run(self, jobs: Sequence[Job]) -> None:
@@ -145,12 +146,19 @@ class JobRunner:
                 started = time.perf_counter()
 
     def _fail(self, job: Job, tasks: Sequence[TaskValues], error: BaseException) -> None:
-        if isinstance(error, StoreError) and not isinstance(error, UnstorableError):
-            raise error  # the cache itself cannot be written: nothing after this could be kept
+        if isinstance(error, StoppedEarlyError) or _is_cache_unusable(error):
+            raise error
         failure = describe_failure(error, what=job.title)
+        if self.fail_fast:
+            raise StoppedEarlyError(f"stopped at {failure.reason}") from error
         logger.warning("%s", failure.reason)
         for task in tasks:
             self.failures[job.artifact, id(task)] = failure
+
+
+def _is_cache_unusable(error: BaseException) -> bool:
+    """Tell whether nothing after this could be kept."""
+    return isinstance(error, StoreError) and not isinstance(error, UnstorableError)
 
 
 def _settings(jobs: Sequence[Job]) -> frozenset[Any]:

@@ -9,19 +9,19 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from ecgbench.data import FloatArray
-from ecgbench.errors import EcgbenchError, StoreError
+from ecgbench.errors import StoreError
 from ecgbench.grid.build import Cell, build_cells, build_jobs, build_values
 from ecgbench.grid.cells import CorruptedTask
 from ecgbench.grid.evaluate import digest_array, digest_ranking, evaluate, validate_scores
 from ecgbench.grid.jobs import JobRunner
 from ecgbench.grid.prepare import Grid
+from ecgbench.grid.rerun import Rerun, is_due
 from ecgbench.grid.sanity import SANITY_ROWS
-from ecgbench.grid.statuses import Failure, describe_failure
+from ecgbench.grid.statuses import Failure, StoppedEarlyError, describe_failure
 from ecgbench.grid.values import TaskValues, Usage
 from ecgbench.plugins import Plugins
 from ecgbench.progress import Reporter, SilentReporter
@@ -30,18 +30,6 @@ from ecgbench.seeds import derive_rng
 from ecgbench.store.cache import Cache
 
 logger = logging.getLogger(__name__)
-
-
-class Rerun(StrEnum):
-    """Which cells to compute: those without a record, also those not ok, or all."""
-
-    MISSING = "missing"
-    FAILED = "failed"
-    ALL = "all"
-
-
-class StoppedEarlyError(EcgbenchError):
-    """Report the first cell that was not ok where the run was told to stop there."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +46,14 @@ def run_grid(grid: Grid, plugins: Plugins, *, cache: Cache, results: Path, optio
     cells = build_cells(grid)
     with ResultsWriter(results) as writer:
         known = {record.cell_key: record for record in latest(read_records(results))}
-        due = [cell for cell in cells if _is_due(known.get(cell.blank.cell_key), options.rerun)]
+        due = [cell for cell in cells if is_due(known.get(cell.blank.cell_key), options.rerun)]
         values = build_values(grid, cache)
-        jobs = JobRunner(cache, options.reporter, retry_failed=options.rerun is Rerun.ALL)
+        jobs = JobRunner(
+            cache,
+            options.reporter,
+            retry_failed=options.rerun is not Rerun.MISSING,
+            fail_fast=options.fail_fast,
+        )
         jobs.run(build_jobs(due, values))
         with options.reporter.job("cells", len(due)) as progress:
             for record in _iter_records(due, values, jobs=jobs, cache=cache, plugins=plugins):
@@ -69,15 +62,8 @@ def run_grid(grid: Grid, plugins: Plugins, *, cache: Cache, results: Path, optio
                 progress.advance(1)
                 if options.fail_fast and record.status is not Status.OK:
                     raise StoppedEarlyError(f"stopped at {record.detector}: {record.status}: {record.reason}")
-        old = [cell for cell in cells if cell not in due]
-        _add_new_metrics(old, known, writer=writer, cache=cache, plugins=plugins)
+        _add_new_metrics(cells, known, writer=writer, cache=cache, plugins=plugins)
     return [known[cell.blank.cell_key] for cell in cells]
-
-
-def _is_due(record: CellRecord | None, rerun: Rerun) -> bool:
-    if record is None or rerun is Rerun.ALL:
-        return True
-    return rerun is Rerun.FAILED and record.status is not Status.OK
 
 
 def _iter_records(
@@ -96,7 +82,7 @@ def _run_cell(cell: Cell, values: TaskValues | None, *, jobs: JobRunner, cache: 
         if isinstance(cell.row.task, Failure):
             return _finish(cell, cell.row.task)
         assert values is not None
-        scores, seconds = _score(cell, cell.row.task, values, jobs)
+        scores, findings, seconds = _score(cell, cell.row.task, values, jobs)
     except (KeyboardInterrupt, StoreError):
         raise
     except BaseException as error:  # a plugin may even call sys.exit
@@ -109,14 +95,17 @@ def _run_cell(cell: Cell, values: TaskValues | None, *, jobs: JobRunner, cache: 
         seconds=seconds,
         artifact_seconds=usage.seconds,
         failed_attempts=usage.failed_attempts,
+        findings=findings,
         created_at=_now(),
     )
 
 
-def _score(cell: Cell, task: CorruptedTask, values: TaskValues, jobs: JobRunner) -> tuple[FloatArray, float]:
-    """Return validated suspicions and the seconds `score` took."""
+def _score(
+    cell: Cell, task: CorruptedTask, values: TaskValues, jobs: JobRunner
+) -> tuple[FloatArray, tuple[str, ...], float]:
+    """Return validated suspicions, the detector's findings and the seconds both took."""
     if isinstance(cell.column, str):
-        return validate_scores(SANITY_ROWS[cell.column](task), len(task.task)), 0.0
+        return validate_scores(SANITY_ROWS[cell.column](task), len(task.task)), (), 0.0
     detector, needs = cell.column.built()
     for artifact in cell.closure:
         jobs.raise_failure(artifact, values)
@@ -125,7 +114,8 @@ def _score(cell: Cell, task: CorruptedTask, values: TaskValues, jobs: JobRunner)
         values.load(artifact)  # reading the cache is the harness's time, not the detector's
     started = time.perf_counter()
     scores: Any = detector.score(task.task, view, derive_rng(cell.row.condition.seed, "detector"))
-    return validate_scores(scores, len(task.task)), time.perf_counter() - started
+    findings = tuple(map(str, detector.findings(task.task, view)))
+    return validate_scores(scores, len(task.task)), findings, time.perf_counter() - started
 
 
 def _sum_usage(cell: Cell, values: TaskValues) -> Usage:

@@ -28,6 +28,10 @@ class Failure:
     reason: str
 
 
+class StoppedEarlyError(EcgbenchError):
+    """Report the first thing that went wrong where the run was told to stop there."""
+
+
 class FailedInputError(EcgbenchError):
     """Carry the failure of an artifact to whoever reads it."""
 

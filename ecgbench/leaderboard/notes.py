@@ -18,6 +18,7 @@ def render_notes(table: Table) -> list[str]:
         *_identical_rankings(table.rows),
         *_undefined_metrics(table.rows),
         *(line for row in table.rows for line in _failed_attempts(row)),
+        *(line for row in table.rows for line in _findings(row)),
     ]
 
 
@@ -65,6 +66,11 @@ def _undefined_metrics(rows: Iterable[Row]) -> list[str]:
 def _failed_attempts(row: Row) -> list[str]:
     count = sum(record.failed_attempts for record in row.records)
     return [f"{escape(row.name)}: {count} model replies never became valid"] if count else []
+
+
+def _findings(row: Row) -> list[str]:
+    found = [(record.seed, finding) for record in row.records for finding in record.findings]
+    return [f"{escape(row.name)} ({_seeds([seed])}): {escape(_shorten(finding))}" for seed, finding in found]
 
 
 def _seeds(seeds: list[int]) -> str:

@@ -12,13 +12,29 @@ from ecgbench.results import CellRecord
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table as RichTable
+    from rich.text import Text
 
 
 def render_table(records: Iterable[CellRecord]) -> Group:
-    """Render the records of a run for `rich`, one table a task; seconds are exact means, artifacts included."""
+    """Render the records of a run for `rich`, one table a task with the findings below it.
+
+    Seconds are exact means, artifacts included.
+    """
     from rich.console import Group
 
-    return Group(*map(_render_task, build_tables(records)))
+    return Group(*(part for table in build_tables(records) for part in (_render_task(table), *_findings(table))))
+
+
+def _findings(table: Table) -> list[Text]:
+    """Return what the detectors found, in words."""
+    from rich.text import Text
+
+    return [
+        Text(f"{row.name} (seed {record.seed}): {finding}")
+        for row in table.rows
+        for record in row.records
+        for finding in record.findings
+    ]
 
 
 def _render_task(table: Table) -> RichTable:

@@ -82,10 +82,11 @@ class RowStore:
                     logger.warning("row %s (%s) in %s is corrupted: it is computed again", key, kind, self.path)
         return found
 
-    def missing(self, keys: Sequence[str]) -> list[str]:
-        """Return the distinct keys that hold neither an answer nor a failed attempt, in order of appearance."""
+    def missing(self, keys: Sequence[str], *, retry_failed: bool = False) -> list[str]:
+        """Return the distinct keys without a row, in order of appearance; `retry_failed`: failed attempts too."""
         found = self.get_many(keys)
-        return [key for key in dict.fromkeys(keys) if key not in found]
+        done = {key for key, row in found.items() if not retry_failed or row.value is not None}
+        return [key for key in dict.fromkeys(keys) if key not in done]
 
     def put_many(self, kind: str, rows: Mapping[str, bytes | None], *, seconds: float) -> None:
         """Store a batch in one transaction; `seconds` of the whole batch are spread evenly over its rows."""
@@ -115,10 +116,6 @@ class RowStore:
         sql = "SELECT key, kind, value, checksum FROM rows ORDER BY key"
         bad = (row for row in self._read(sql) if row[3] != _checksum(*row[:3]))
         return faults + [f"{self.path}: row {key} ({kind}): checksum differs" for key, kind, *_ in bad]
-
-    def forget_failed(self, kind: str | None = None) -> int:
-        """Delete failed attempts, of one kind or of all, so that they are tried again; return how many."""
-        return self._delete("value IS NULL AND (?1 IS NULL OR kind = ?1)", [kind])
 
     def prune(self, *, older_than_days: float = 0.0) -> int:
         """Delete rows at least so old (0: all), give the space back and return how many went."""

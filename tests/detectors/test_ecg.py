@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from ecgbench.artifacts.graph import KnnGraph, Neighbours
 from ecgbench.artifacts.llm import CalibratedLabels, ExplanationEmbeddings
 from ecgbench.data import DetectionTask, FloatArray, IntArray, TaskDescription
+from ecgbench.engines.context import ComputeContext
+from ecgbench.errors import UsageError
 from ecgbench_detectors.ecg.detector import Ecg
-from ecgbench_detectors.ecg.shortcuts import discover_shortcuts
+from ecgbench_detectors.ecg.shortcuts import Shortcuts, discover_shortcuts
 from ecgbench_detectors.ecg.surprise import neighbourhood_surprise
 
-WORDS = ["story", "actor", "scene", "film", "plot", "music", "ending", "camera", "humor", "drama", "pace", "script", "tone", "cast", "light", "sound"]
+WORDS = ["story", "actor", "scene", "plot", "music", "ending", "camera", "humor", "pace", "tone", "cast", "light"]
 
 
 def draw_graph(rng: np.random.Generator, n: int, k: int) -> KnnGraph:
@@ -107,8 +109,9 @@ def score(texts: tuple[str, ...], labels: IntArray, doubts: FloatArray, graph: K
     probs = np.empty((len(labels), 2))
     rows = np.arange(len(labels))
     probs[rows, labels], probs[rows, 1 - labels] = 1 - doubts, doubts
-    artifacts: Any = {Neighbours(ExplanationEmbeddings(), k=15): graph, CalibratedLabels(): probs}
     task = DetectionTask(texts, labels, TaskDescription("kind", ("no", "yes")))
+    artifacts: Any = {Neighbours(ExplanationEmbeddings(), k=15): graph, CalibratedLabels(): probs}
+    artifacts[Shortcuts()] = Shortcuts().compute(task, artifacts, ComputeContext(None))
     return detector.score(task, artifacts, np.random.default_rng(0))
 
 
@@ -138,3 +141,18 @@ def test_ecg_follows_a_permutation_of_the_items() -> None:
     plain = score(texts, labels, doubts, graph, Ecg())
     permuted = score(tuple(texts[i] for i in order), labels[order], doubts[order], moved, Ecg())
     np.testing.assert_allclose(permuted, plain[order])
+
+
+def test_what_was_found_is_said_in_words() -> None:
+    texts, labels, doubts, _ = draw_texts(np.random.default_rng(0), n=800, n_classes=2, marked=True)
+    (first, *_) = discover_shortcuts(texts, labels, doubts, n_classes=2).shortcuts
+    words = first.describe(("bad", "good"))
+    name = ("bad", "good")[first.label]
+    assert words.startswith(f"token <mark_{first.label}> with label {name}: {first.n_items} items, ")
+    assert f"{first.share_disputed:.0%} of labels disputed" in words
+
+
+@pytest.mark.parametrize("params", [{"k": 0}, {"fdr": 0.0}, {"fdr": 1.0}, {"graph_weight": -1.0}])
+def test_a_senseless_parameter_is_refused_before_anything_runs(params: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=f"ecg.{next(iter(params))} is"):
+        Ecg(**params)

@@ -6,12 +6,16 @@ predicts it undisputed, and a hard word is disputed but predicts nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ecgbench.data import BoolArray, FloatArray, IntArray
+from ecgbench.artifacts.base import Artifact, Artifacts, TaskArtifact
+from ecgbench.artifacts.llm import CalibratedLabels
+from ecgbench.data import BoolArray, DetectionTask, FloatArray, IntArray
+from ecgbench.engines.context import ComputeContext
 
 TOKEN = r"<[^<>\s]+>|\[[^\[\]\s]+\]|\w+(?:['\u2019-]\w+)*|[^\w\s]"
 LEAST_SUPPORT = 5
@@ -31,6 +35,13 @@ class Shortcut:
     share_disputed: float
     p_value: float
 
+    def describe(self, label_names: Sequence[str]) -> str:
+        """Say it in words."""
+        return (
+            f"token {self.token} with label {label_names[self.label]}: {self.n_items} items, "
+            f"{self.share_disputed:.0%} of labels disputed (p = {self.p_value:.0e})"
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Discovery:
@@ -38,6 +49,24 @@ class Discovery:
 
     shortcuts: tuple[Shortcut, ...]
     signal: FloatArray
+
+
+@dataclass(frozen=True)
+class Shortcuts(TaskArtifact[Discovery]):
+    """The shortcuts of a task, found with the language model's calibrated doubt."""
+
+    stored: ClassVar[bool] = False
+
+    fdr: float = 0.05
+
+    def inputs(self) -> tuple[Artifact[Any], ...]:
+        """Return the calibrated labels."""
+        return (CalibratedLabels(),)
+
+    def compute(self, task: DetectionTask, inputs: Artifacts, context: ComputeContext) -> Discovery:  # noqa: ARG002
+        """Find them by the doubt of each given label."""
+        wrong = 1.0 - inputs[CalibratedLabels()][np.arange(len(task)), task.labels]
+        return discover_shortcuts(task.texts, task.labels, wrong, n_classes=task.n_classes, fdr=self.fdr)
 
 
 def discover_shortcuts(
