@@ -74,8 +74,8 @@ def seconds_of(command: list[str]) -> float:
 
 @pytest.mark.slow
 def test_help_takes_at_most_twice_the_import_of_typer(benchmark: Any) -> None:
-    shown = [sys.executable, "-c", "from ecgbench.cli import main; main()", "--help"]
-    typer = [sys.executable, "-c", "import typer"]
+    shown = [sys.executable, "-P", "-c", "from ecgbench.cli import main; main()", "--help"]
+    typer = [sys.executable, "-P", "-c", "import typer"]
     pairs = []
 
     def measure() -> None:

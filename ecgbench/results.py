@@ -243,6 +243,11 @@ def _open_whole_lines(path: Path) -> FileIO:
 def _told(path: Path) -> Iterator[None]:
     try:
         yield
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(
+            f"cannot write {path}: {error.filename or path.parent} is a file, where a folder is needed; "
+            "give another with --out DIR"
+        ) from error
     except OSError as error:
         raise EcgbenchError(
             f"cannot write results file {path}: {error.strerror or error}: free disk space, mend the permissions or "

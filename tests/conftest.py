@@ -15,7 +15,7 @@ from ecgbench.cli import main
 from ecgbench.results import CellRecord, read_results_folder
 
 TOY = Path(__file__).parent / "plugins" / "toy.py"
-COMMAND = [sys.executable, "-c", "from ecgbench.cli import main; main()"]
+COMMAND = [sys.executable, "-P", "-c", "from ecgbench.cli import main; main()"]
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ main()
 def imported_by(*arguments: str) -> list[str]:
     """Run a command in a process of its own and return which heavy libraries it imported."""
     code = PROBE.format(heavy=HEAVY)
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-P", "-c", code, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stderr.splitlines()[-1].split()[1:]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import textwrap
 from pathlib import Path
 
@@ -50,31 +51,84 @@ def install(folder: Path, name: str, code: str) -> None:
         (HEAD + "@hookimpl\ndef ecgbench_detectors(): return 5", "TypeError"),
     ],
 )
-def test_a_broken_plugin_is_a_reason_and_the_others_load(tmp_path: Path, code: str, reason: str) -> None:
-    plugins = load_plugins([write(tmp_path, "broken", code), write(tmp_path, "good", GOOD)])
+def test_a_broken_plugin_is_a_reason_and_the_others_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, reason: str
+) -> None:
+    install(tmp_path, "broken_guest", code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "broken_guest", raising=False)
+    plugins = load_plugins([write(tmp_path, "good", GOOD)])
     (failed,) = plugins.failed
-    assert failed.name == "broken"
+    assert failed.name == "broken_guest_plugin"
     assert reason in str(failed.reason)
     assert "\n" not in str(failed.reason)
     assert "mine" in plugins.detectors.names
     assert {plugin.name for plugin in plugins.loaded} >= BUILT_IN | {"good"}
+    with pytest.raises(UsageError, match=r"plugin file .* does not load") as refused:
+        load_plugins([write(tmp_path, "broken", code)])
+    assert reason in str(refused.value)
 
 
-def test_half_of_a_broken_plugin_is_not_loaded(tmp_path: Path) -> None:
-    code = GOOD + "@hookimpl\ndef ecgbench_metrics(): raise RuntimeError\n"
-    assert "mine" not in load_plugins([write(tmp_path, "half", code)]).detectors.names
+def test_half_of_a_broken_plugin_is_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, "half_guest", GOOD + "@hookimpl\ndef ecgbench_metrics(): raise RuntimeError\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    plugins = load_plugins()
+    assert [plugin.name for plugin in plugins.failed] == ["half_guest_plugin"]
+    assert "mine" not in plugins.detectors.names
 
 
-def test_a_broken_plugin_is_warned_of_and_a_run_goes_on(workspace: Workspace, tmp_path: Path) -> None:
-    broken = write(tmp_path, "broken", "import no_such_module")
-    done = workspace.run("toy_lengths", "--plugin", str(broken))
+def test_a_broken_plugin_is_warned_of_and_a_run_goes_on(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "bad_guest", "import no_such_module")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    done = workspace.run("toy_lengths")
     assert done.code == 0
-    assert done.err.splitlines()[0].startswith(f"warning: plugin broken ({broken}) did not load: ModuleNotFoundError")
-    rows = json.loads(workspace.cli("plugins", "--json", "--plugin", str(broken)).out)
+    warning = "warning: plugin bad_guest_plugin (bad_guest) did not load: ModuleNotFoundError"
+    assert done.err.splitlines()[0].startswith(warning)
+    rows = json.loads(workspace.cli("plugins", "--json").out)
     assert {row["plugin"]: row["status"].partition(":")[0] for row in rows} == {
         **dict.fromkeys(BUILT_IN, "ok"),
-        "broken": "failed",
+        "bad_guest_plugin": "failed",
     }
+
+
+def test_a_broken_plugin_file_is_wrong_usage(workspace: Workspace, tmp_path: Path) -> None:
+    path = write(tmp_path, "broken", "def broken(:\n")
+    for arguments in (["run", "--dataset", "toy", *workspace.options], ["plugins"]):
+        done = workspace.cli(*arguments, "--plugin", str(path))
+        assert done.code == 2
+        assert done.error.startswith(f"error: plugin file '{path}' does not load: SyntaxError")
+
+
+@pytest.mark.parametrize("name", ["cleanlab", "random", "builtins", "ecgbench", "__main__", "ecgbench_detectors"])
+def test_a_plugin_file_with_the_name_of_an_installed_module_is_refused(tmp_path: Path, name: str) -> None:
+    before = sys.modules.get(name)
+    path = write(tmp_path, name, GOOD)
+    with pytest.raises(UsageError, match=f"plugin file '{path}' has the name of an installed module: rename it"):
+        load_plugins([path])
+    assert sys.modules.get(name) is before
+
+
+@pytest.mark.parametrize("given", ["./own_file.py", "{folder}/own_file.py", "../{folder.name}/own_file.py"])
+def test_a_plugin_file_in_a_folder_that_is_searched_works_and_may_be_given_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    write(tmp_path, "own_file", GOOD)
+    (tmp_path / "a_folder").mkdir()
+    write(tmp_path / "a_folder", "a_folder", GOOD.replace("mine", "yours"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    files = [Path("own_file.py"), Path(given.format(folder=tmp_path)), Path("a_folder/a_folder.py")]
+    assert {"mine", "yours"} <= set(load_plugins(files).detectors.names)
+
+
+def test_a_target_in_a_plugin_file_is_of_the_file_that_was_given_last(tmp_path: Path) -> None:
+    code = GOOD.replace("nowhere:Mine", "same_name:Mine") + "class Mine: "
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        plugins = load_plugins([write(tmp_path / folder, "same_name", f"{code}folder = '{folder}'\n")])
+        assert plugins.detectors["mine"].resolve().folder == folder
 
 
 def test_two_plugins_with_one_name_are_refused_and_switching_one_off_mends_it(
@@ -100,13 +154,13 @@ def test_an_installed_plugin_is_found_with_its_distribution(tmp_path: Path, monk
 
 
 def test_a_plugin_file_that_claims_a_taken_name_is_told_to_rename(tmp_path: Path) -> None:
-    path = write(tmp_path, "rival", GOOD.replace('"mine"', '"loss"'))
+    path = write(tmp_path, "claimant", GOOD.replace('"mine"', '"loss"'))
     with pytest.raises(PluginConflictError, match=rf"detector 'loss' .*ecgbench_detectors.*{path}.*; rename it there"):
         load_plugins([path])
 
 
 def test_the_names_of_sanity_rows_are_taken(workspace: Workspace, tmp_path: Path) -> None:
-    path = write(tmp_path, "rival", GOOD.replace('"mine"', '"oracle"'))
+    path = write(tmp_path, "claimant", GOOD.replace('"mine"', '"oracle"'))
     done = workspace.run("toy_lengths", "--plugin", str(path))
     assert done.code == 2
     assert "takes the name of a sanity row" in done.error

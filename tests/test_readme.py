@@ -49,3 +49,7 @@ def test_every_file_the_readme_links_or_runs_is_there() -> None:
     assert links
     for link in links:
         assert (README.parent / link).exists(), link
+
+
+def test_the_readme_holds_its_boards() -> None:
+    assert "BOARD-" not in TEXT

@@ -8,6 +8,7 @@ import sys
 import typer
 
 from ecgbench.cli import cache, doctor, fetch, leaderboard, listings, plan, run
+from ecgbench.cli import options as opt
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -44,11 +45,13 @@ def _print_version(value: bool) -> None:
 
 @app.callback()
 def _main(
-    version: bool = typer.Option(
+    version: bool = typer.Option(  # noqa: ARG001  # its callback acts
         False, "--version", callback=_print_version, is_eager=True, help="Print the version and leave."
     ),
+    debug: opt.Debug = False,
 ) -> None:
     """Benchmark detectors of wrong labels in text data."""
+    opt.start_log(debug=debug)
 
 
 def main() -> None:
@@ -83,4 +86,4 @@ def _describe(error: Exception) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, EcgbenchError):
         return text
-    return f"unexpected {type(error).__name__}: {text}; --debug shows where"
+    return f"unexpected {type(error).__name__}: {text}; `ecgbench --debug ...` shows where"

@@ -44,12 +44,12 @@ def _devices() -> list[str]:
 
 def _diagnose(profile: Any, store: Any) -> str:
     """Return "usable" with what is still to be converted, or the line that mends the profile."""
-    from ecgbench.engines.models import is_ready
+    from ecgbench.engines.models import is_ready, required_modules
     from ecgbench.registry import missing_modules
 
-    packages = [ref.partition(":")[2].partition("/")[0] for ref in profile.models if ":" in ref]
-    needed = dict.fromkeys((*packages, "faiss", "torch", "transformers", "sentence_transformers"))
-    missing = missing_modules(tuple(needed))
+    settings = (profile.encoder, profile.classifier, profile.llm)
+    needed = [module for setting in settings for module in required_modules(setting, store.models)]
+    missing = missing_modules(tuple(dict.fromkeys([*needed, "faiss"])))
     if missing:
         return f'not usable: {", ".join(missing)} missing; pip install "ecgbench[{profile.extra}]"'
     unready = [ref for ref in dict.fromkeys(profile.models) if not is_ready(ref, store.models)]

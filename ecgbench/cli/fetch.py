@@ -19,11 +19,11 @@ def fetch(
     dataset: Dataset = None,
     no_models: NoModels = False,
     cache: opt.CacheFolder = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Fetch datasets and prepare the models of a profile, so that runs need no network and no conversion."""
     from ecgbench.cli.reporter import make_reporter
-    from ecgbench.engines.models import model_folder
+    from ecgbench.engines.models import loading_title, model_folder
     from ecgbench.errors import MissingPackageError
     from ecgbench.grid.prepare import load_dataset
     from ecgbench.grid.selection import split_list
@@ -36,11 +36,10 @@ def fetch(
     fetchable = [e.spec.name for e in plugins.datasets if not e.missing() and e.resolve().argument is None]
     with make_reporter(quiet=quiet) as reporter:
         for name in split_list(dataset) if dataset else fetchable:
-            with reporter.job(f"dataset {name}", None):
-                data = load_dataset(DatasetChoice(name=name, n="all"), plugins, store)
+            data = load_dataset(DatasetChoice(name=name, n="all"), plugins, store, reporter=reporter)
             typer.echo(f"dataset {name}: {len(data)} items")
         for model in [] if no_models else dict.fromkeys(chosen.models):
-            with reporter.job(f"model {model}", None):
+            with reporter.job(loading_title(model, store.models), None):
                 try:
                     folder = model_folder(model, store.models)
                 except MissingPackageError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -78,15 +79,21 @@ def _describe(entry: Registered[Any]) -> dict[str, str]:
 def _needs(entry: Registered[Any]) -> tuple[str, str | None]:
     """Return the artifacts a detector declares and, where one cannot be computed here, why."""
     from ecgbench.artifacts.base import artifact_title
+    from ecgbench.engines.models import required_modules
     from ecgbench.grid.values import resolve_closure
     from ecgbench.profiles import EMBEDDED
     from ecgbench.registry import install_line, missing_modules
     from ecgbench.specs import DetectorSpec
+    from ecgbench.store.cache import default_cache_folder
 
     if not isinstance(entry.spec, DetectorSpec):
         return "", None
     declared = entry.build({}).needs()
-    modules = [module for artifact in resolve_closure(declared, EMBEDDED) for module in artifact.requires]
+    modules: list[str] = []
+    for artifact in resolve_closure(declared, EMBEDDED):
+        modules += artifact.requires
+        for setting in dataclasses.fields(artifact):
+            modules += required_modules(getattr(artifact, setting.name), default_cache_folder() / "models")
     missing = missing_modules(tuple(dict.fromkeys(modules)))
     reason = f"no: needs {', '.join(missing)}: {install_line(missing[0])}" if missing else None
     return ", ".join(artifact_title(artifact) for artifact in declared), reason

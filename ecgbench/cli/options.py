@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from ecgbench.grid.rerun import Rerun
     from ecgbench.grid.suite import Suite
     from ecgbench.plugins import Plugins
 
@@ -50,6 +51,13 @@ CacheFolder = Annotated[Path | None, typer.Option("--cache", help="Cache folder.
 PluginFiles = Annotated[list[Path] | None, typer.Option("--plugin", help="Python file with hookimpls; repeatable.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and the log.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+OutFolder = Annotated[Path, typer.Option("--out", help="Folder of results/*.jsonl and LEADERBOARD.md.")]
+RerunChoice = Annotated[
+    str, typer.Option("--rerun", help="Which cells to compute: missing, failed (those too) or all.")
+]
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first cell that is not ok.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Fetch nothing: datasets must be in the cache.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,7 @@ class GridOptions:
         raw = base.model_dump(mode="json")
         if self.profile:
             raw["profile"] = self.profile
-        raw["datasets"] = self._datasets(raw["datasets"])
+        raw["datasets"] = self._datasets(raw["datasets"], plugins)
         raw["noises"] = self._noises(raw["noises"])
         raw["detectors"] = self._detectors(raw["detectors"])
         for assignment in self.params:
@@ -83,19 +91,28 @@ class GridOptions:
         return validate_suite(raw, where="the command line")
 
     def _run_name(self) -> str:
+        """Return `movie_snippets`, or for file:data/reviews.csv `file-reviews`, which is no suite's name by chance."""
         import re
 
-        name = Path((self.dataset or "movie_snippets").split(",")[0]).stem
-        return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._") or "run"
+        from ecgbench.grid.selection import parse_selection, split_list
 
-    def _datasets(self, datasets: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        first = next(split_list(self.dataset or ""), "movie_snippets")
+        head, _, argument = parse_selection(first).name.partition(":")
+        name = f"{head}-{Path(argument).stem}" if argument else head
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:100].strip("-._") or "run"
+
+    def _datasets(self, datasets: list[dict[str, Any]], plugins: Plugins) -> list[dict[str, Any]]:
         from ecgbench.grid.selection import parse_selection, split_list
 
         if self.dataset is not None:
             chosen = [parse_selection(text) for text in split_list(self.dataset)]
             datasets = [{"name": c.name, "params": dict(c.params)} for c in chosen]
         size = {} if self.n is None else {"n": "all" if self.n == "all" else _whole(self.n, "--n")}
-        return [{**d, **size, "params": {**d.get("params", {}), **self.dataset_params}} for d in datasets]
+        datasets = [{**d, **size, "params": dict(d.get("params", {}))} for d in datasets]
+        if self.dataset_params:
+            for entry in _taking_argument(datasets, plugins, options=self.dataset_params):
+                entry["params"] |= self.dataset_params
+        return datasets
 
     def _noises(self, noises: list[dict[str, Any]]) -> list[dict[str, Any]]:
         from ecgbench.grid.selection import parse_selection, split_list
@@ -156,6 +173,32 @@ def to_json(value: Any) -> str:
 def given(**values: Any) -> dict[str, Any]:
     """Return the values that are not None, paths as strings."""
     return {key: str(value) for key, value in values.items() if value is not None}
+
+
+def read_rerun(text: str) -> Rerun:
+    """Read the value of --rerun; raises UsageError."""
+    from ecgbench.errors import UnknownNameError
+    from ecgbench.grid.rerun import Rerun
+
+    try:
+        return Rerun(text)
+    except ValueError:
+        raise UnknownNameError("--rerun choice", text, list(Rerun)) from None
+
+
+def _taking_argument(
+    datasets: list[dict[str, Any]], plugins: Plugins, *, options: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Return those datasets that are of the kind file:PATH; raises UsageError where none is."""
+    from ecgbench.errors import UsageError
+
+    kinds = [plugins.datasets[d["name"].partition(":")[0]].resolve() for d in datasets]
+    found = [d for d, kind in zip(datasets, kinds, strict=True) if getattr(kind, "argument", None)]
+    if datasets and not found:
+        names = ", ".join(d["name"] for d in datasets)
+        given_options = ", ".join("--" + name.replace("_", "-") for name in options)
+        raise UsageError(f"{given_options}: not for {names}; give your own file with --dataset file:PATH")
+    return found
 
 
 def _apply_param(raw: dict[str, Any], assignment: str, plugins: Plugins) -> None:

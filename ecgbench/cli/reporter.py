@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 SHOWN_AFTER = 2.0
-"""Seconds after which a finished job is worth a line."""
+"""Seconds after which a job is worth a line."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,16 @@ class LineReporter:
 
     @contextmanager
     def job(self, title: str, total: int | None) -> Iterator[Progress]:
-        """Say what was done and how long it took, once it took a while."""
+        """Say what was done and how long it took, once it took a while; of unknown length, also that it goes on."""
         lines = _Lines(title, total)
-        yield lines
+        waiting = threading.Timer(SHOWN_AFTER, lines.say, ["..."])
+        waiting.daemon = True
+        if total is None:  # it will never advance, so a line is due while it runs
+            waiting.start()
+        try:
+            yield lines
+        finally:
+            waiting.cancel()
         seconds = time.monotonic() - lines.started
         if seconds >= SHOWN_AFTER:
             lines.say(f"{f'{total} in ' if total else ''}{seconds:.0f} s")

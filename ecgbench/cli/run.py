@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -11,13 +11,6 @@ from ecgbench.cli import options as opt
 
 if TYPE_CHECKING:
     from ecgbench.results import CellRecord
-
-OutFolder = Annotated[Path, typer.Option("--out", help="Folder of results/*.jsonl and LEADERBOARD.md.")]
-RerunChoice = Annotated[
-    str, typer.Option("--rerun", help="Which cells to compute: missing, failed (those too) or all.")
-]
-FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first cell that is not ok.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 
 
 def run(
@@ -35,13 +28,14 @@ def run(
     true_label_column: opt.TrueLabelColumn = None,
     task: opt.TaskNoun = None,
     shots: opt.Shots = None,
-    out: OutFolder = Path("leaderboard"),
+    out: opt.OutFolder = Path("leaderboard"),
     cache: opt.CacheFolder = None,
     plugin: opt.PluginFiles = None,
-    rerun: RerunChoice = "missing",
-    fail_fast: FailFast = False,
+    rerun: opt.RerunChoice = "missing",
+    fail_fast: opt.FailFast = False,
+    offline: opt.Offline = False,
     json: opt.Json = False,
-    quiet: Quiet = False,
+    quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:
     """Run every detector on every noise of a grid; print a table, write records and a leaderboard.
@@ -50,15 +44,17 @@ def run(
     """
     from ecgbench.cli.reporter import make_reporter
     from ecgbench.grid.prepare import prepare
-    from ecgbench.grid.runner import RunOptions, StoppedEarlyError, run_grid
+    from ecgbench.grid.runner import RunOptions, run_grid
+    from ecgbench.grid.statuses import StoppedEarlyError
     from ecgbench.leaderboard import write_board
 
-    opt.start_log(debug=debug)
+    if debug:
+        opt.start_log(debug=True)
     columns = opt.given(
         text_column=text_column, label_column=label_column, true_label_column=true_label_column, task=task, shots=shots
     )
     choice = opt.GridOptions(suite, profile, dataset, n, noise, rate, seeds, detectors, param or (), columns)
-    chosen = _read_rerun(rerun)
+    chosen = opt.read_rerun(rerun)
     plugins = opt.load_plugins_or_warn(plugin)
     built = choice.build(plugins)
     store = opt.open_cache(cache)
@@ -66,29 +62,20 @@ def run(
     try:
         with make_reporter(quiet=quiet) as reporter:
             run_options = RunOptions(rerun=chosen, fail_fast=fail_fast, reporter=reporter)
-            records = run_grid(
-                prepare(built, plugins, store), plugins, cache=store, results=results, options=run_options
-            )
+            grid = prepare(built, plugins, store, offline=offline, reporter=reporter)
+            records = run_grid(grid, plugins, cache=store, results=results, options=run_options)
     except StoppedEarlyError:
         write_board(out)
         raise
+    _print(records, as_json=json)  # before the board, which another results file can spoil
     board = write_board(out)
-    _print(records, board, as_json=json)
+    if not json:
+        typer.echo(f"board: {board}", err=True)
     if any(record.status != "ok" for record in records):
         raise typer.Exit(1)
 
 
-def _read_rerun(text: str) -> Any:
-    from ecgbench.errors import UnknownNameError
-    from ecgbench.grid.runner import Rerun
-
-    try:
-        return Rerun(text)
-    except ValueError:
-        raise UnknownNameError("--rerun choice", text, list(Rerun)) from None
-
-
-def _print(records: list[CellRecord], board: Path, *, as_json: bool) -> None:
+def _print(records: list[CellRecord], *, as_json: bool) -> None:
     if as_json:
         typer.echo("[" + ",\n".join(record.to_json_line().strip() for record in records) + "]")
         return
@@ -102,4 +89,3 @@ def _print(records: list[CellRecord], board: Path, *, as_json: bool) -> None:
             typer.echo(f"{record.detector} on {record.noise} rate {record.rate:g} seed {record.seed}: {record.reason}")
     if any(record.status != "ok" for record in records):
         typer.echo("Once the cause is mended, `--rerun failed` computes these cells again.", err=True)
-    typer.echo(f"board: {board}", err=True)

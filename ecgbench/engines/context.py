@@ -70,6 +70,6 @@ def batch_size(default: int) -> int:
     raw = os.environ.get("ECGBENCH_BATCH_SIZE")
     if raw is None:
         return default
-    if not raw.isdigit() or int(raw) < 1:
+    if not raw.isdecimal() or int(raw) < 1:
         raise UsageError(f"ECGBENCH_BATCH_SIZE is {raw!r}; give a whole number of at least 1, or unset it")
     return int(raw)

@@ -118,7 +118,8 @@ class JobRunner:
                 continue
             wanted.update(zip(task_keys, requests, strict=True))
             keys[id(task)] = set(task_keys)
-        missing = self._missing_rows(list(wanted))
+        # Sorted, so that the batches do not depend on who asked first.
+        missing = sorted(self.cache.rows.missing(list(wanted), retry_failed=self.retry_failed))
         if not missing:
             return
         try:
@@ -126,13 +127,6 @@ class JobRunner:
         except PLUGIN_ERRORS as error:
             unanswered = set(self.cache.rows.missing(missing))
             self._fail(job, [t for t in tasks if keys.get(id(t), set()) & unanswered], error)
-
-    def _missing_rows(self, keys: Sequence[str]) -> list[str]:
-        """Return the keys to compute, in an order that does not depend on who asked first."""
-        missing = set(self.cache.rows.missing(keys))
-        if self.retry_failed:
-            missing |= {key for key, row in self.cache.rows.get_many(keys).items() if row.value is None}
-        return sorted(missing)
 
     def _compute_rows(self, job: Job, artifact: TextArtifact[Any], wanted: dict[str, Any], pool: EnginePool) -> None:
         keys = list(wanted)

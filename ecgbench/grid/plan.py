@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from ecgbench.errors import EcgbenchError, StoreError
 from ecgbench.grid.build import build_cells, build_jobs, build_values
 from ecgbench.grid.jobs import Job
 from ecgbench.grid.prepare import Grid
+from ecgbench.grid.rerun import Rerun, is_due
 from ecgbench.grid.statuses import PLUGIN_ERRORS, describe_failure
 from ecgbench.results import latest, read_records
 from ecgbench.store.cache import Cache
@@ -26,14 +28,15 @@ BASE_MEMORY = 400
 class PlannedJob:
     """One artifact: how many of its rows (texts) or tasks the cache holds and lacks.
 
-    `is_bound`: its requests follow from values that are themselves missing, so `missing` is at most that.
+    `is_estimate`: its requests follow from values that are themselves missing, so `missing` is about that.
+    `llm_calls` is an estimate: a reply that breaks the form is asked for once more.
     """
 
     artifact: str
     unit: str
     cached: int
     missing: int
-    is_bound: bool
+    is_estimate: bool
     llm_calls: int
     seconds: float
     memory: int
@@ -50,7 +53,7 @@ class Plan:
 
     @property
     def llm_calls(self) -> int:
-        """Return how many texts a language model would be asked about."""
+        """Return about how many times a language model would be asked."""
         return sum(job.llm_calls for job in self.jobs)
 
     @property
@@ -64,54 +67,61 @@ class Plan:
         return BASE_MEMORY + max((job.memory for job in self.jobs if job.missing), default=0)
 
 
-def plan_grid(grid: Grid, *, cache: Cache, results: Path) -> Plan:
+def plan_grid(grid: Grid, *, cache: Cache, results: Path, rerun: Rerun = Rerun.MISSING) -> Plan:
     """Return what running the grid would take, given the cache and the records there are."""
     cells = build_cells(grid)
-    known = {record.cell_key for record in latest(read_records(results))} if results.exists() else set()
-    due = [cell for cell in cells if cell.blank.cell_key not in known]
+    known = {record.cell_key: record for record in latest(read_records(results))} if results.exists() else {}
+    due = [cell for cell in cells if is_due(known.get(cell.blank.cell_key), rerun)]
     measured = {kind: count.seconds / max(count.answers, 1) for kind, count in cache.rows.counts().items()}
-    jobs = [_plan_or_warn(job, cache, measured) for job in build_jobs(due, build_values(grid, cache))]
+    estimator = _Estimator(cache, measured, retry_failed=rerun is Rerun.ALL)
+    jobs = [estimator.plan_or_warn(job) for job in build_jobs(due, build_values(grid, cache))]
     return Plan(len(cells), len(due), len(grid.rows), tuple(job for job in jobs if job is not None))
 
 
-def _plan_or_warn(job: Job, cache: Cache, measured: dict[str, float]) -> PlannedJob | None:
-    """Leave out a job whose own code fails: the run will say so in the records of its cells."""
-    try:
-        return _plan_job(job, cache, measured)
-    except StoreError:
-        raise
-    except PLUGIN_ERRORS as error:
-        logger.warning("%s", describe_failure(error, what=job.title).reason)
-        return None
+@dataclass(frozen=True)
+class _Estimator:
+    """Plan jobs; `measured`: seconds an answer by title, `retry_failed`: failed attempts count as missing."""
 
+    cache: Cache
+    measured: Mapping[str, float]
+    retry_failed: bool
 
-def _plan_job(job: Job, cache: Cache, measured: dict[str, float]) -> PlannedJob | None:
-    artifact = job.artifact
-    if isinstance(artifact, TextArtifact):
-        cached, missing, is_bound = _count_rows(job, artifact, cache)
-        seconds = measured.get(job.title, artifact.cost.seconds) * missing
-        unit = "texts"
-    elif isinstance(artifact, TaskArtifact) and artifact.stored:
-        keys = {task.key(artifact): len(task.task) for task in job.tasks}
-        absent = [n for key, n in keys.items() if not cache.objects.has(key)]
-        cached, missing, is_bound = len(keys) - len(absent), len(absent), False
-        seconds = artifact.cost.seconds * sum(absent)
-        unit = "tasks"
-    else:
-        return None
-    calls = artifact.cost.llm_calls * missing
-    return PlannedJob(job.title, unit, cached, missing, is_bound, calls, seconds, artifact.cost.memory)
-
-
-def _count_rows(job: Job, artifact: TextArtifact[Any], cache: Cache) -> tuple[int, int, bool]:
-    """Return cached rows, missing rows, and whether the missing ones are only a bound."""
-    keys: set[str] = set()
-    unknown: set[str] = set()
-    for task in job.tasks:
+    def plan_or_warn(self, job: Job) -> PlannedJob | None:
+        """Leave out a job whose own code fails: the run will say so in the records of its cells."""
         try:
-            keys.update(task.requests(artifact)[0])
-        except EcgbenchError:  # what it is rendered from is not computed yet
-            unknown.update(task.task.texts)
-        task.forget()
-    missing = len(cache.rows.missing(sorted(keys)))
-    return len(keys) - missing, missing + len(unknown), bool(unknown)
+            return self._plan(job)
+        except StoreError:
+            raise
+        except PLUGIN_ERRORS as error:
+            logger.warning("%s", describe_failure(error, what=job.title).reason)
+            return None
+
+    def _plan(self, job: Job) -> PlannedJob | None:
+        artifact = job.artifact
+        if isinstance(artifact, TextArtifact):
+            cached, missing, is_estimate = self._count_rows(job, artifact)
+            seconds = self.measured.get(job.title, artifact.cost.seconds) * missing
+            unit = "texts"
+        elif isinstance(artifact, TaskArtifact) and artifact.stored:
+            keys = {task.key(artifact): len(task.task) for task in job.tasks}
+            absent = [n for key, n in keys.items() if not self.cache.objects.has(key)]
+            cached, missing, is_estimate = len(keys) - len(absent), len(absent), False
+            seconds = artifact.cost.seconds * sum(absent)
+            unit = "tasks"
+        else:
+            return None
+        calls = artifact.cost.llm_calls * missing
+        return PlannedJob(job.title, unit, cached, missing, is_estimate, calls, seconds, artifact.cost.memory)
+
+    def _count_rows(self, job: Job, artifact: TextArtifact[Any]) -> tuple[int, int, bool]:
+        """Return cached rows, missing rows, and whether the missing ones are only an estimate."""
+        keys: set[str] = set()
+        unknown: set[str] = set()
+        for task in job.tasks:
+            try:
+                keys.update(task.requests(artifact)[0])
+            except EcgbenchError:  # what it is rendered from is not computed yet
+                unknown.update(task.task.texts)
+            task.forget()
+        missing = len(self.cache.rows.missing(sorted(keys), retry_failed=self.retry_failed))
+        return len(keys) - missing, missing + len(unknown), bool(unknown)

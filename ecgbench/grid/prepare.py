@@ -8,6 +8,7 @@ from typing import Any
 
 from ecgbench.artifacts.base import Artifact
 from ecgbench.data import LabeledTexts
+from ecgbench.engines.context import batch_size
 from ecgbench.errors import DataError, MissingPackageError, PluginConflictError, UsageError
 from ecgbench.grid.cells import Condition, CorruptedTask, corrupt
 from ecgbench.grid.sanity import SANITY_ROWS
@@ -17,6 +18,7 @@ from ecgbench.grid.suite import DatasetChoice, Suite
 from ecgbench.grid.values import resolve_closure
 from ecgbench.plugins import Plugins
 from ecgbench.profiles import Profile, get_profile
+from ecgbench.progress import Reporter, SilentReporter
 from ecgbench.registry import Registered
 from ecgbench.specs import Dataset, DatasetContext, Detector
 from ecgbench.store.cache import Cache
@@ -62,12 +64,15 @@ class Grid:
     columns: tuple[DetectorColumn, ...]
 
 
-def prepare(suite: Suite, plugins: Plugins, cache: Cache, *, offline: bool = False) -> Grid:
+def prepare(
+    suite: Suite, plugins: Plugins, cache: Cache, *, offline: bool = False, reporter: Reporter | None = None
+) -> Grid:
     """Check every name and parameter, then load the data; raises UsageError before anything is computed."""
+    batch_size(1)  # what the environment says of it would otherwise be refused artifact by artifact
     profile = get_profile(suite.profile)
     columns = tuple(_iter_columns(suite, plugins, profile))
     noises = {index: _build_noise(noise.name, noise.params, plugins) for index, noise in enumerate(suite.noises)}
-    datasets = [load_dataset(choice, plugins, cache, offline=offline) for choice in suite.datasets]
+    datasets = [load_dataset(choice, plugins, cache, offline=offline, reporter=reporter) for choice in suite.datasets]
     rows: dict[str, TaskRow] = {}
     for choice, data in zip(suite.datasets, datasets, strict=True):
         for index, noise in enumerate(suite.noises):
@@ -85,11 +90,14 @@ def prepare(suite: Suite, plugins: Plugins, cache: Cache, *, offline: bool = Fal
     return Grid(suite, profile, tuple(rows.values()), columns)
 
 
-def load_dataset(choice: DatasetChoice, plugins: Plugins, cache: Cache, *, offline: bool = False) -> LabeledTexts:
-    """Load a dataset and draw its `n` items; raises DataError or UsageError."""
+def load_dataset(
+    choice: DatasetChoice, plugins: Plugins, cache: Cache, *, offline: bool = False, reporter: Reporter | None = None
+) -> LabeledTexts:
+    """Load a dataset and draw its `n` items; raises DataError (also where `offline` forbids a fetch) or UsageError."""
     registered, params = find_dataset(choice, plugins)
     dataset: Dataset = registered.build(params)
-    data = dataset.load(DatasetContext(cache.datasets, offline))
+    with (reporter or SilentReporter()).job(f"loading dataset {choice.name}", None):
+        data = dataset.load(DatasetContext(cache.datasets, offline))
     if len(set(data.labels.tolist()) | set(data.given_labels.tolist())) < 2:
         name = data.description.label_names[int(data.labels[0])] if len(data) else "none"
         raise DataError(

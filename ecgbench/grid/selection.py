@@ -13,7 +13,8 @@ from ecgbench.errors import UsageError
 
 _PLAIN = re.compile(r"[^\s\"'\[\],=#{}\\]*")
 """Text that needs no quotes between brackets and commas."""
-_SELECTION = re.compile(r"(?P<name>[^\[\]]+?)(?:\[(?P<params>.*)\])?$", re.DOTALL)
+_QUOTED = r"\"[^\"]*\"|'[^']*'"
+_SELECTION = re.compile(rf"(?P<name>(?:{_QUOTED}|[^\[\]\"'])+?)(?:\[(?P<params>.*)\])?$", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,13 @@ class Selection:
 
 
 def parse_selection(text: str) -> Selection:
-    """Read `name[key=value,...]`; raises UsageError."""
+    """Read `name[key=value,...]`; raises UsageError. Quotes keep commas and brackets together: `file:"a,b.csv"`."""
     match = _SELECTION.fullmatch(text.strip())
     if match is None:
         raise UsageError(f"cannot read {text!r}; write a name or name[parameter=value,...]")
     params = dict(map(parse_assignment, split_list(match["params"] or "")))
-    return Selection(match["name"].strip(), params)
+    name = re.sub(_QUOTED, lambda quoted: quoted[0][1:-1], match["name"].strip())
+    return Selection(name, params)
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:

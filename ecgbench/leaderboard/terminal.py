@@ -22,7 +22,10 @@ def render_table(records: Iterable[CellRecord]) -> Group:
     """
     from rich.console import Group
 
-    return Group(*(part for table in build_tables(records) for part in (_render_task(table), *_findings(table))))
+    parts: list[RichTable | Text] = []
+    for table in build_tables(records):
+        parts += [_render_task(table), *_findings(table)]
+    return Group(*parts)
 
 
 def _findings(table: Table) -> list[Text]:

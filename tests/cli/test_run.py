@@ -327,6 +327,55 @@ def test_a_record_names_the_plugin_and_no_folder_of_this_machine(workspace: Work
     assert str(tmp_path) not in published
 
 
+@pytest.mark.parametrize(
+    ("dataset", "name"),
+    [
+        ("toy", "toy"),
+        ("toy[copies=10,size=40]", "toy"),
+        ("toy,movie_snippets", "toy"),
+        ("file:embedded.csv", "file-embedded"),
+        ("file:./my data/embedded.csv[text_column='a/b.c']", "file-embedded"),
+        ('file:"/data/a,b [1].csv"', "file-a-b-1"),
+        ("file", "file"),
+        (None, "movie_snippets"),
+    ],
+)
+def test_a_run_is_named_by_its_first_dataset(dataset: str | None, name: str) -> None:
+    from ecgbench.cli.options import GridOptions
+    from ecgbench.plugins import load_plugins
+
+    assert GridOptions(dataset=dataset).build(load_plugins([TOY])).name == name
+
+
+def test_a_file_with_a_comma_in_its_name_can_be_given(workspace: Workspace, tmp_path: Path) -> None:
+    file = tmp_path / "a,b.csv"
+    file.write_text("text,label\n" + "".join(f"text {i},{i % 2}\n" for i in range(40)))
+    done = workspace.run("toy_lengths", dataset=f'file:"{file}",toy')
+    assert done.code == 0, done.err
+    assert {(record.run, record.dataset) for record in workspace.records} == {
+        ("file-a-b", "file:a,b.csv"),
+        ("file-a-b", "toy"),
+    }
+
+
+def test_the_options_for_files_leave_other_datasets_alone(workspace: Workspace, tmp_path: Path) -> None:
+    file = tmp_path / "mine.csv"
+    file.write_text("words,label\n" + "".join(f"text {i},{i % 2}\n" for i in range(40)))
+    done = workspace.run("toy_lengths", "--text-column", "words", dataset=f"toy,file:{file}")
+    assert done.code == 0, done.err
+    assert {record.dataset for record in workspace.records} == {"toy", "file:mine.csv"}
+
+
+def test_a_bad_line_in_another_results_file_does_not_hide_a_finished_run(workspace: Workspace) -> None:
+    results = workspace.folder / "out" / "results"
+    results.mkdir(parents=True)
+    (results / "other.jsonl").write_text("not json\n")
+    done = workspace.run("toy_lengths")
+    assert done.code == 1
+    assert "toy_lengths" in done.out
+    assert "other.jsonl, line 1: not JSON" in done.error
+
+
 def test_rates_that_differ_little_are_two(workspace: Workspace) -> None:
     workspace.run("toy_lengths", "--noise", "uniform", "--rate", "0.1,0.1000000001,0.1")
     assert sorted({record.rate for record in workspace.records}) == [0.1, 0.1000000001]

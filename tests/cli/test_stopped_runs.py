@@ -56,8 +56,8 @@ def has_lines(path: Path, n: int) -> bool:
         ("calls", 1),
         ("calls", 5),
         ("calls", 13),
-        ("out/results/toy-copies-10.jsonl", 1),
-        ("out/results/toy-copies-10.jsonl", 17),
+        ("out/results/toy.jsonl", 1),
+        ("out/results/toy.jsonl", 17),
     ],
 )
 def test_a_killed_run_and_the_same_command_give_the_board_of_an_undisturbed_run(
@@ -94,7 +94,7 @@ def test_a_run_killed_again_and_again_gets_there(
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_resume(
     workspace: Workspace, arguments: list[str], undisturbed: bytes
 ) -> None:
-    results = workspace.folder / "out" / "results" / "toy-copies-10.jsonl"
+    results = workspace.folder / "out" / "results" / "toy.jsonl"
     process = workspace.start(*arguments, ECGBENCH_TOY_SLEEP="0.05")
     wait_until(process, functools.partial(has_lines, results, 2))
     process.send_signal(signal.SIGINT)
@@ -123,7 +123,7 @@ def test_ctrl_c_while_artifacts_are_computed_keeps_their_finished_batches(
     assert info["rows"]["TextLengths"]["answers"] >= 16
 
 
-@pytest.mark.parametrize(("is_warm", "file"), [(False, "rows.sqlite"), (True, "toy-copies-10.jsonl")])
+@pytest.mark.parametrize(("is_warm", "file"), [(False, "rows.sqlite"), (True, "toy.jsonl")])
 def test_a_full_disk_is_one_line_and_what_is_finished_is_kept(
     workspace: Workspace, arguments: list[str], undisturbed: bytes, is_warm: bool, file: str
 ) -> None:

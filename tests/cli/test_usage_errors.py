@@ -44,6 +44,10 @@ SUITE = 'name = "s"\n[[datasets]]\nname = "toy"\n'
         (["--dataset", "toy[size=0]"], "toy holds one class only (none)"),
         (["--dataset", "file:absent.csv"], "absent.csv"),
         (["--dataset", "file"], "dataset file needs a path"),
+        (["--text-column", "words"], "--text-column: not for toy; give your own file with --dataset file:PATH"),
+        (["--task", "topic", "--shots", "x.toml"], "--task, --shots: not for toy"),
+        (["--dataset", "movie_snippets", "--offline"], "vaderSentiment-0.5.zip is not at "),
+        (["--dataset", "file:'a,b.csv'"], "cannot read a,b.csv"),
         (["--suite", "absent.toml"], "suite file 'absent.toml' does not exist"),
         (["--plugin", "absent.py"], "plugin file 'absent.py' does not exist"),
         (["--detectors", ","], "at least 1 item"),
@@ -56,8 +60,6 @@ SUITE = 'name = "s"\n[[datasets]]\nname = "toy"\n'
 def test_a_wrong_word_is_one_line_and_computes_nothing(
     workspace: Workspace, command: str, arguments: list[str], message: str
 ) -> None:
-    if command == "plan" and "--rerun" in arguments:
-        pytest.skip("plan has no --rerun")
     defaults = {"--dataset": "toy", "--detectors": "toy_lengths"}
     if arguments[0] == "--suite":
         defaults = {}  # the suite is refused first
@@ -162,6 +164,40 @@ def test_an_unexpected_error_is_one_line_and_a_traceback_with_debug(
     monkeypatch.setattr("ecgbench.grid.prepare.prepare", explode)
     done = workspace.run("toy_lengths")
     assert done.code == 1
-    assert done.error == "error: unexpected RuntimeError: boom; --debug shows where"
+    assert done.error == "error: unexpected RuntimeError: boom; `ecgbench --debug ...` shows where"
     with pytest.raises(RuntimeError, match="boom"):
         workspace.run("toy_lengths", "--debug")
+    with pytest.raises(RuntimeError, match="boom"):
+        workspace.cli("--debug", "run", "--dataset", "toy", *workspace.options)
+
+
+def test_debug_stands_before_any_command(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def explode(*_: object, **__: object) -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("ecgbench.cli.options.open_cache", explode)
+    assert workspace.cli("doctor").error.endswith("`ecgbench --debug ...` shows where")
+    with pytest.raises(RuntimeError, match="boom"):
+        workspace.cli("--debug", "doctor")
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_a_wrong_batch_size_is_refused_before_anything_is_computed(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("ECGBENCH_BATCH_SIZE", "abc")
+    done = workspace.run("toy_lengths", command=command)
+    assert done.code == 2
+    assert "ECGBENCH_BATCH_SIZE is 'abc'; give a whole number" in done.error
+    assert (workspace.calls, workspace.records) == ({}, [])
+
+
+@pytest.mark.parametrize("name", ["out", "out/results"])
+def test_a_file_in_place_of_the_out_folder_is_wrong_usage(workspace: Workspace, name: str) -> None:
+    path = workspace.folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("mine")
+    done = workspace.run("toy_lengths")
+    assert done.code == 2
+    assert "is a file, where a folder is needed; give another with --out DIR" in done.error
+    assert (workspace.calls, path.read_text()) == ({}, "mine")

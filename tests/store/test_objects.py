@@ -175,7 +175,7 @@ def test_prune_removes_old_entries_only(store: ObjectStore, entry: Path) -> None
 
 def test_a_killed_writer_leaves_whole_entries(store: ObjectStore) -> None:
     for prefix, delay in (("a1", 0.0), ("b2", 0.02), ("c3", 0.05)):
-        command = [sys.executable, "-c", WRITER, str(store.folder), prefix]
+        command = [sys.executable, "-P", "-c", WRITER, str(store.folder), prefix]
         process = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert process.stdout is not None
         assert process.stdout.readline() == b"writing\n"

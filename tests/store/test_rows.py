@@ -60,7 +60,7 @@ def test_rows_come_back_as_they_were_put(rows: dict[str, bytes | None]) -> None:
 def test_reading_an_absent_store_finds_nothing_and_makes_no_file(store: RowStore) -> None:
     assert store.get_many(["a"]) == {}
     assert store.missing(["b", "a", "b"]) == ["b", "a"]
-    assert (store.counts(), store.verify(), store.forget_failed(), store.prune()) == ({}, [], 0, 0)
+    assert (store.counts(), store.verify(), store.prune()) == ({}, [], 0)
     assert not store.path.exists()
 
 
@@ -81,15 +81,13 @@ def test_a_failed_attempt_is_counted_and_never_replaces_an_answer(store: RowStor
 def test_an_empty_answer_is_not_a_failed_attempt(store: RowStore) -> None:
     store.put_many("llm", {"a": b""}, seconds=1.0)
     assert store.get_many(["a"])["a"].value == b""
-    assert store.forget_failed() == 0
+    assert store.missing(["a"], retry_failed=True) == []
 
 
-def test_forgotten_failures_are_missing_again_in_their_kind_only(store: RowStore) -> None:
+def test_failures_are_missing_where_they_are_tried_again(store: RowStore) -> None:
     store.put_many("llm", {"a": b"answer", "b": None}, seconds=1.0)
-    store.put_many("nli", {"c": None}, seconds=1.0)
-    assert store.forget_failed("llm") == 1
-    assert store.missing(["a", "b", "c"]) == ["b"]
-    assert store.forget_failed() == 1
+    assert store.missing(["c", "b", "a"]) == ["c"]
+    assert store.missing(["c", "b", "a"], retry_failed=True) == ["c", "b"]
 
 
 def test_a_retried_failure_becomes_an_answer(store: RowStore) -> None:
@@ -181,7 +179,7 @@ def test_an_interrupted_batch_leaves_nothing_of_itself(store: RowStore) -> None:
 
 def test_a_killed_writer_leaves_whole_batches(store: RowStore) -> None:
     for delay in (0.0, 0.03, 0.11):
-        process = subprocess.Popen([sys.executable, "-c", WRITER, str(store.path)], stdout=subprocess.PIPE)
+        process = subprocess.Popen([sys.executable, "-P", "-c", WRITER, str(store.path)], stdout=subprocess.PIPE)
         assert process.stdout is not None
         assert process.stdout.readline() == b"writing\n"
         time.sleep(delay)
