@@ -156,3 +156,10 @@ def test_what_was_found_is_said_in_words() -> None:
 def test_a_senseless_parameter_is_refused_before_anything_runs(params: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"ecg.{next(iter(params))} is"):
         Ecg(**params)
+
+
+def test_a_pair_of_words_is_not_said_beside_its_own_word() -> None:
+    texts, labels, doubts, _ = draw_texts(np.random.default_rng(0), n=800, n_classes=2, marked=True)
+    found = discover_shortcuts(tuple(f"{t} end" for t in texts), labels, doubts, n_classes=2)
+    assert "<mark_0> end" in {s.token for s in found.shortcuts}
+    assert {s.token for s in found.essential} == {"<mark_0>", "<mark_1>"}

@@ -62,7 +62,7 @@ class Ecg(Detector):
         if self.aggregation == "neighborhood":
             return ()
         names = task.description.label_names
-        return [shortcut.describe(names) for shortcut in artifacts[Shortcuts(self.fdr)].shortcuts[:MOST_FINDINGS]]
+        return [shortcut.describe(names) for shortcut in artifacts[Shortcuts(self.fdr)].essential[:MOST_FINDINGS]]
 
     def _graph(self) -> Neighbours:
         return Neighbours(ExplanationEmbeddings(), k=self.k)

@@ -45,10 +45,18 @@ class Shortcut:
 
 @dataclass(frozen=True, eq=False)
 class Discovery:
-    """Shortcuts found in a task, most disputed first, and what they add to each item's log-odds, shape (n,)."""
+    """Shortcuts found in a task, most significant first, and what they add to each item's log-odds, shape (n,)."""
 
     shortcuts: tuple[Shortcut, ...]
     signal: FloatArray
+
+    @property
+    def essential(self) -> tuple[Shortcut, ...]:
+        """Return the shortcuts without pairs of words of which one word alone is a shortcut for the same label."""
+        single = {(s.token, s.label) for s in self.shortcuts}
+        return tuple(
+            s for s in self.shortcuts if " " not in s.token or not {(w, s.label) for w in s.token.split()} & single
+        )
 
 
 @dataclass(frozen=True)
