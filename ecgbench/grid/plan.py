@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ecgbench.artifacts.base import TaskArtifact, TextArtifact
+from ecgbench.artifacts.base import TaskArtifact, TextArtifact, artifact_title
 from ecgbench.errors import EcgbenchError, StoreError
 from ecgbench.grid.build import build_cells, build_jobs, build_values
 from ecgbench.grid.jobs import Job
 from ecgbench.grid.prepare import Grid
 from ecgbench.grid.rerun import Rerun, is_due
 from ecgbench.grid.statuses import PLUGIN_ERRORS, describe_failure
+from ecgbench.grid.values import TaskValues, resolve_closure
 from ecgbench.results import latest, read_records
 from ecgbench.store.cache import Cache
 
@@ -73,7 +74,7 @@ def plan_grid(grid: Grid, *, cache: Cache, results: Path, rerun: Rerun = Rerun.M
     known = {record.cell_key: record for record in latest(read_records(results))} if results.exists() else {}
     due = [cell for cell in cells if is_due(known.get(cell.blank.cell_key), rerun)]
     measured = {kind: count.seconds / max(count.answers, 1) for kind, count in cache.rows.counts().items()}
-    estimator = _Estimator(cache, measured, retry_failed=rerun is Rerun.ALL)
+    estimator = _Estimator(cache, measured, retry_failed=rerun is not Rerun.MISSING)
     jobs = [estimator.plan_or_warn(job) for job in build_jobs(due, build_values(grid, cache))]
     return Plan(len(cells), len(due), len(grid.rows), tuple(job for job in jobs if job is not None))
 
@@ -117,11 +118,32 @@ class _Estimator:
         """Return cached rows, missing rows, and whether the missing ones are only an estimate."""
         keys: set[str] = set()
         unknown: set[str] = set()
+        likely: set[str] = set()
         for task in job.tasks:
             try:
                 keys.update(task.requests(artifact)[0])
             except EcgbenchError:  # what it is rendered from is not computed yet
-                unknown.update(task.task.texts)
+                unknown |= set(task.task.texts)
+                likely |= self._likely_missing(task, artifact)
             task.forget()
         missing = len(self.cache.rows.missing(sorted(keys), retry_failed=self.retry_failed))
-        return len(keys) - missing, missing + len(unknown), bool(unknown)
+        return len(keys) - missing + len(unknown - likely), missing + len(likely), bool(unknown)
+
+    def _likely_missing(self, task: TaskValues, artifact: TextArtifact[Any]) -> set[str]:
+        """Return the texts that a row itself is missing for further up; all of them in a cache without such rows.
+
+        The other texts were most likely computed to the end when they were first seen.
+        """
+        if artifact_title(artifact) not in self.measured:
+            return set(task.task.texts)
+        texts: set[str] = set()
+        for source in resolve_closure(artifact.inputs(), task.profile):
+            if not isinstance(source, TextArtifact):
+                continue
+            try:
+                keys, _ = task.requests(source)
+            except EcgbenchError:
+                continue  # what it is rendered from stands in the closure too
+            missing = set(self.cache.rows.missing(keys))
+            texts |= {text for text, key in zip(task.task.texts, keys, strict=True) if key in missing}
+        return texts

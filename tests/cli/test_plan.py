@@ -54,6 +54,7 @@ def test_a_plan_knows_what_the_cache_holds(workspace: Workspace) -> None:
     workspace.run(DETECTORS, "--noise", "artifact_aligned")
     jobs = plan(workspace, "--noise", "uniform")["jobs"]
     assert (jobs["TextLengths"]["cached"], jobs["TextLengths"]["missing"]) == (54, 6)
+    assert (jobs["Echoes"]["cached"], jobs["Echoes"]["missing"], jobs["Echoes"]["is_estimate"]) == (54, 6, True)
     assert (jobs["WordVotes"]["cached"], jobs["WordVotes"]["missing"]) == (0, 1)
 
 
