@@ -87,6 +87,11 @@ def test_help_takes_at_most_twice_the_import_of_typer(benchmark: Any) -> None:
     assert own / base <= 2
 
 
+def peak_memory() -> float:
+    """Return the most memory this process has held so far, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 @pytest.mark.slow
 def test_a_cell_costs_under_50_ms_beside_its_detector(benchmark: Any, tmp_path: Path) -> None:
     plugins = load_plugins([Path(__file__)])
@@ -106,11 +111,12 @@ def test_a_cell_costs_under_50_ms_beside_its_detector(benchmark: Any, tmp_path: 
         assert all(record.status is Status.OK for record in records)
         cells.append(len(records))
 
+    before = peak_memory()
     started = time.process_time()
     benchmark.pedantic(run, rounds=3, warmup_rounds=1)
     cpu = (time.process_time() - started) / sum(cells) * 1000
     wall = benchmark.stats.stats.median / cells[0] * 1000
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    benchmark.extra_info.update(cells=cells[0], wall_ms_a_cell=wall, cpu_ms_a_cell=cpu, peak_mib=peak)
+    grown = peak_memory() - before  # what ran before in this process is not the harness's
+    benchmark.extra_info.update(cells=cells[0], wall_ms_a_cell=wall, cpu_ms_a_cell=cpu, grown_mib=grown)
     assert cpu < 50  # the rest of the wall time is the disk's, and other processes'
-    assert peak < 1024
+    assert grown < 1024
