@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from conftest import Workspace
 from ecgbench.engines.models import model_folder
 from ecgbench.profiles import EMBEDDED
-from ecgbench.results import Status
+from ecgbench.results import CellRecord, Status, read_results_folder
 from ecgbench.store.cache import default_cache_folder
 
 pytestmark = pytest.mark.slow
@@ -21,13 +23,19 @@ N_FLIPPED = 4
 DETECTORS = {"ecg", "cleanlab", "loss", "margin", "llm_mismatch", "input_knn", "random"}
 
 
-@pytest.fixture
-def prepared(workspace: Workspace) -> Workspace:
-    """Return a workspace whose cache is empty but for the converted models."""
+def make_cache(folder: Path) -> Path:
+    """Make a cache that is empty but for the converted models."""
     models = default_cache_folder() / "models"
     model_folder(EMBEDDED.llm.model, models)
-    (workspace.folder / "cache").mkdir()
-    (workspace.folder / "cache" / "models").symlink_to(models)
+    folder.mkdir()
+    (folder / "models").symlink_to(models)
+    return folder
+
+
+@pytest.fixture
+def prepared(workspace: Workspace) -> Workspace:
+    """Return a workspace with such a cache."""
+    make_cache(workspace.folder / "cache")
     return workspace
 
 
@@ -76,3 +84,39 @@ def test_a_second_run_loads_no_model(prepared: Workspace, monkeypatch: pytest.Mo
     before = len(prepared.records)
     run(prepared, "uniform")
     assert len(prepared.records) == before
+
+
+def test_a_run_killed_while_the_language_model_explains_ends_with_the_same_bits(
+    prepared: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ECGBENCH_BATCH_SIZE", "8")
+    command = ["run", "--detectors", "ecg,llm_mismatch", "--noise", "artifact_aligned", "--n", "30", "--quiet"]
+    undisturbed = make_cache(prepared.folder / "undisturbed")
+    whole = prepared.folder / "whole"
+    assert prepared.cli(*command, "--cache", str(undisturbed), "--out", str(whole)).code == 0
+
+    options = ["--cache", str(prepared.folder / "cache"), "--out", str(prepared.folder / "out")]
+    process = prepared.start(*command, *options)
+    rows_file = prepared.folder / "cache" / "rows.sqlite"
+    while not (rows_file.exists() and _explained(rows_file) > 0):
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    assert _explained(rows_file) < 30
+    assert prepared.cli(*command, *options).code == 0
+    assert read_facts(prepared.folder / "out") == read_facts(whole)
+
+
+def read_facts(out: Path) -> list[CellRecord]:
+    """Return a run's records without what a clock gave."""
+    records = read_results_folder(out / "results")
+    return [replace(r, seconds=0.0, artifact_seconds=0.0, created_at="") for r in records]
+
+
+def _explained(rows_file: Path) -> int:
+    try:
+        with sqlite3.connect(f"file:{rows_file}?mode=ro", uri=True) as rows:
+            return int(rows.execute("SELECT COUNT(*) FROM rows WHERE kind = 'Explanations'").fetchone()[0])
+    except sqlite3.OperationalError:  # the table is being made
+        return 0
