@@ -127,6 +127,8 @@ def _split(model: Any, settings: ClassifierSettings) -> tuple[nn.Module, nn.Modu
     from torch import nn
 
     class PassThrough(nn.Module):
+        """Stand in for the word embeddings: what comes in is embedded already."""
+
         def forward(self, inputs_embeds: Tensor, **_: Any) -> Tensor:
             return inputs_embeds
 

@@ -103,7 +103,7 @@ def _run_cell(cell: Cell, values: TaskValues | None, *, jobs: JobRunner, cache: 
 def _score(
     cell: Cell, task: CorruptedTask, values: TaskValues, jobs: JobRunner
 ) -> tuple[FloatArray, tuple[str, ...], float]:
-    """Return validated suspicions, the detector's findings and the seconds both took."""
+    """Return validated suspicions, the detector's findings and the seconds `score` took."""
     if isinstance(cell.column, str):
         return validate_scores(SANITY_ROWS[cell.column](task), len(task.task)), (), 0.0
     detector, needs = cell.column.built()
@@ -114,8 +114,9 @@ def _score(
         values.load(artifact)  # reading the cache is the harness's time, not the detector's
     started = time.perf_counter()
     scores: Any = detector.score(task.task, view, derive_rng(cell.row.condition.seed, "detector"))
+    seconds = time.perf_counter() - started
     findings = tuple(map(str, detector.findings(task.task, view)))
-    return validate_scores(scores, len(task.task)), findings, time.perf_counter() - started
+    return validate_scores(scores, len(task.task)), findings, seconds
 
 
 def _sum_usage(cell: Cell, values: TaskValues) -> Usage:
