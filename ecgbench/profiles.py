@@ -37,7 +37,8 @@ class LlmSettings:
     """A language model, its prompt and its reply.
 
     `engine` names the code that runs it; `text_words` cuts a long text (words); `shots_per_class` and
-    `shot_words` are used where examples are drawn from the data.
+    `shot_words` are used where examples are drawn from the data. Each text is explained `samples` times:
+    once at temperature 0, the others at `sample_temperature`.
     """
 
     model: str
@@ -46,6 +47,8 @@ class LlmSettings:
     shot_words: int = 20
     shots_per_class: int = 3
     reply_tokens: int = 40
+    samples: int = 3
+    sample_temperature: float = 0.7
 
     @property
     def model_key(self) -> tuple[str, str]:

@@ -79,6 +79,15 @@ class NoiseModel(ABC):
         """Return n texts and n given labels; exactly round(rate * n) labels differ from `data.labels`."""
 
 
+@dataclass(frozen=True)
+class Panel:
+    """A small table of an inspection; cells are text as it is shown."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
 class Detector(ABC):
     """Rank items by how likely their given label is wrong."""
 
@@ -92,6 +101,14 @@ class Detector(ABC):
 
     def findings(self, task: DetectionTask, artifacts: Artifacts) -> Sequence[str]:  # noqa: ARG002
         """Say in words what was found on the way to the scores: lines that stand under the table."""
+        return ()
+
+    def inspection_needs(self) -> tuple[Artifact[Any], ...]:
+        """Return the artifacts `inspect` reads; more than `needs` where more is to be shown."""
+        return self.needs()
+
+    def inspect(self, task: DetectionTask, artifacts: Artifacts) -> Sequence[Panel]:  # noqa: ARG002
+        """Show what lies between the texts and the scores, for `ecgbench inspect`."""
         return ()
 
 

@@ -114,6 +114,10 @@ class TextArtifact(Artifact[T]):
     def assemble(self, rows: Sequence[bytes | None]) -> T:
         """Build the task's value from n answers; None where the attempt failed."""
 
+    def count_failed(self, rows: Sequence[bytes | None]) -> int:
+        """Return how many attempts among the answers failed."""
+        return sum(row is None for row in rows)
+
     def row_key(self, request: Any) -> str:
         """Return the key of one request's answer."""
         return digest("row/1", [self, request])

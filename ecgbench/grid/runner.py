@@ -121,7 +121,7 @@ def _score(
 
 def _sum_usage(cell: Cell, values: TaskValues) -> Usage:
     used = [values.usage[artifact] for artifact in cell.closure if artifact in values.usage]
-    return Usage(sum(u.seconds for u in used), max((u.failed_attempts for u in used), default=0))
+    return Usage(sum(u.seconds for u in used), sum(u.failed_attempts for u in used))
 
 
 def _measured(blank: CellRecord, task: CorruptedTask, scores: FloatArray, plugins: Plugins) -> CellRecord:

@@ -136,7 +136,7 @@ class TaskValues:
             raise NotComputedError(artifact)
         answers = [rows[key].value for key in keys]
         seconds = sum(rows[key].seconds for key in dict.fromkeys(keys))
-        self.usage[artifact] = Usage(seconds, failed_attempts=sum(answer is None for answer in answers))
+        self.usage[artifact] = Usage(seconds, artifact.count_failed(answers))
         return artifact.assemble(answers)
 
 

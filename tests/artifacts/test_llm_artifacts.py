@@ -16,10 +16,12 @@ from ecgbench.artifacts.llm import (
     CalibratedLabels,
     ExplanationEmbeddings,
     Explanations,
+    ExplanationSamples,
     FewShots,
     LabelLogits,
     calibrate,
 )
+from ecgbench.artifacts.llm.explanations import draw_labels
 from ecgbench.data import DetectionTask, Shot, TaskDescription
 from ecgbench.engines.context import ComputeContext, EnginePool
 from ecgbench.profiles import EMBEDDED
@@ -38,6 +40,7 @@ class FakeLlm:
         self.limit = limit
         self.batches: list[list[str]] = []
         self.drawn: list[int] = []
+        self.temperatures: list[float] = []
 
     def label_logits(self, prompts: Sequence[Any], labels: Sequence[str]) -> np.ndarray:
         assert tuple(labels) == WEATHER.label_names
@@ -47,6 +50,7 @@ class FakeLlm:
     def generate(self, prompts, *, max_new_tokens, stop, temperature=0.0, seeds=None) -> list[str]:
         assert (max_new_tokens, stop) == (EMBEDDED.llm.reply_tokens, "\n\n")
         self._record(prompts)
+        self.temperatures.append(temperature)
         if temperature:
             self.drawn += seeds
         return [self._reply(prompt.suffix, temperature) for prompt in prompts]
@@ -66,7 +70,8 @@ class FakeLlm:
 @pytest.fixture
 def llm(monkeypatch: pytest.MonkeyPatch) -> FakeLlm:
     fake = FakeLlm()
-    monkeypatch.setattr("ecgbench.artifacts.llm.load_llm", lambda *_: fake)
+    for module in ("labels", "explanations"):
+        monkeypatch.setattr(f"ecgbench.artifacts.llm.{module}.load_llm", lambda *_: fake)
     return fake
 
 
@@ -187,6 +192,62 @@ def test_invalid_reply_is_asked_once_more_and_then_recorded_as_failed(llm):
     )
     assert len(llm.batches) == 2, "one greedy batch, one batch of second attempts"
     assert len(llm.batches[1]) == len(set(llm.drawn)) == 2
+
+
+def sample_requests(probabilities: Sequence[Sequence[float]] = ((0.9, 0.1),) * 4) -> Sequence[Any]:
+    given = inputs(shots=ShotSets(SHOTS), labels=np.array(probabilities))
+    return resolved(ExplanationSamples()).requests(task(), given)
+
+
+def test_samples_of_a_batch_are_drawn_in_one_pass_with_a_seed_each(llm):
+    artifact = resolved(ExplanationSamples())
+    found = artifact.assemble(rows(artifact, sample_requests()))
+    assert [len(samples) for samples in found] == [2] * len(TEXTS)
+    assert len(llm.batches[0]) == 2 * len(TEXTS)
+    assert llm.temperatures == [EMBEDDED.llm.sample_temperature] * 2
+    assert len(set(llm.drawn)) == len(llm.drawn), "the second attempt draws anew, too"
+
+
+def test_samples_that_never_become_valid_are_counted_one_by_one(llm, monkeypatch):
+    reply = llm._reply
+    spoil = {"Label: dry": "no idea"}
+    monkeypatch.setattr(llm, "_reply", lambda s, t: next((r for k, r in spoil.items() if k in s), reply(s, t)))
+    artifact = resolved(ExplanationSamples())
+    certain = np.eye(2)[[0, 1, 0, 0]]
+    answers = rows(artifact, sample_requests(certain))
+    assert artifact.assemble(answers)[1:3] == ((None, None), (None, None)), "sun is dry here, hail never valid"
+    assert answers[1] is None
+    assert artifact.count_failed(answers) == 4
+
+
+def test_samples_are_the_same_in_every_run_and_task():
+    artifact = resolved(ExplanationSamples())
+    probabilities = np.full((4, 2), 0.5)
+    first = sample_requests(probabilities)
+    part = DetectionTask(TEXTS[2:], np.array([1, 1]), WEATHER)
+    again = artifact.requests(part, inputs(shots=ShotSets(SHOTS), labels=probabilities[2:]))
+    assert list(again) == list(first[2:])
+    assert [artifact.row_key(r) for r in again] == [artifact.row_key(r) for r in first[2:]]
+
+
+def test_sampled_labels_follow_the_probabilities_at_their_temperature():
+    texts = [f"text {i}" for i in range(4000)]
+    probabilities = np.tile([0.2, 0.8], (len(texts), 1))
+    drawn = draw_labels(texts, probabilities, sample=1, temperature=0.7)
+    expected = 0.8 ** (1 / 0.7) / (0.8 ** (1 / 0.7) + 0.2 ** (1 / 0.7))
+    assert abs(drawn.mean() - expected) < 0.02
+    other = draw_labels(texts, probabilities, sample=2, temperature=0.7)
+    assert 0.05 < (drawn != other).mean() < 0.5, "each sample draws for itself"
+    assert (draw_labels(texts[:9], np.eye(2)[[0, 1, 0] * 3], sample=1, temperature=0.7) == [0, 1, 0] * 3).all()
+
+
+def test_one_sample_a_text_asks_for_no_further_ones(llm):
+    artifact = ExplanationSamples(replace(EMBEDDED.llm, samples=1))
+    requests = artifact.requests(
+        task(), {FewShots(artifact.llm): ShotSets(SHOTS), CalibratedLabels(artifact.llm): np.eye(2)[[0, 1, 0, 0]]}
+    )
+    assert artifact.assemble(rows(artifact, requests)) == ((),) * 4
+    assert llm.batches == []
 
 
 def test_failed_explanation_embeds_as_zeros_and_the_label_is_not_embedded(monkeypatch):

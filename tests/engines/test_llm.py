@@ -210,6 +210,33 @@ def test_a_real_explanation_stands_in_its_text(llm):
 
 
 @pytest.mark.slow
+def test_a_prompt_given_twice_is_continued_twice_each_time_as_if_alone(llm):
+    first, second = prompts()[:2]
+    asked, seeds = [first, second, first, first], [5, 6, 7, 5]
+    found = llm.generate(asked, max_new_tokens=8, stop=STOP, temperature=1.0, seeds=seeds)
+    alone = [
+        llm.generate([prompt], max_new_tokens=8, stop=STOP, temperature=1.0, seeds=[seed])[0]
+        for prompt, seed in zip(asked, seeds, strict=True)
+    ]
+    assert found == alone
+    assert found[0] == found[3] != found[2]
+
+
+@pytest.mark.slow
+def test_draws_at_a_low_temperature_are_the_greedy_reply_and_at_a_high_one_follow_the_logits(llm, plain):
+    asked = prompts()[:1]
+    greedy = llm.generate(asked, max_new_tokens=6, stop=STOP)
+    assert llm.generate(asked, max_new_tokens=6, stop=STOP, temperature=1e-3, seeds=[1]) == greedy
+    drawn = llm.generate(asked * 400, max_new_tokens=1, stop=STOP, temperature=1.0, seeds=range(400))
+    _, log_probs = plain_log_probs(llm, plain, str(asked[0]))
+    likeliest = int(log_probs[-1].argmax())
+    top = np.sort(np.exp(log_probs[-1]))[::-1][:64]
+    share = np.mean([reply == llm.tokenizer.decode([likeliest]) for reply in drawn])
+    expected = top[0] / top.sum()
+    assert abs(share - expected) < 4 * np.sqrt(expected * (1 - expected) / 400)
+
+
+@pytest.mark.slow
 def test_a_drawn_reply_follows_from_its_seed_not_from_its_batch_or_a_global_state(llm):
     import torch
 

@@ -25,6 +25,8 @@ KEPT_PREFIXES = 4
 """How many prefixes keep their keys and values; a task uses two."""
 SCREENED = 16
 """How many tokens the rough output layer proposes; the exact one decides among them."""
+SAMPLED = 64
+"""Draws are among so many of the likeliest tokens (top-k): the tail of a small model is noise."""
 
 
 @dataclass
@@ -36,11 +38,11 @@ class _Batch:
     positions: Tensor
     last: Tensor
 
-    def keep(self, rows: Tensor) -> None:
-        """Drop every row but these."""
+    def take(self, rows: Tensor) -> None:
+        """Go on with these rows, some of them perhaps more than once."""
         for layer in self.cache.layers:
             layer.keys, layer.values = layer.keys[rows], layer.values[rows]
-        self.positions = self.positions[rows]
+        self.positions, self.last = self.positions[rows], self.last[rows]
 
 
 @dataclass
@@ -100,14 +102,13 @@ class TransformersLlm:
         """Continue each prompt up to `stop` (left out) or `max_new_tokens`; see LanguageModel."""
         import torch
 
-        greedy = temperature == 0
-        draw = self._likeliest if greedy else _Draw(temperature, seeds or range(len(prompts)))
+        draw = _Draw(temperature, seeds or range(len(prompts))) if temperature else _likeliest
         replies: list[list[int]] = [[] for _ in prompts]
         alive = list(range(len(prompts)))
         with torch.inference_mode():
-            batch = self._start(prompts, logits=not greedy)
+            batch = self._start_once(prompts)
             for step in range(1, max_new_tokens + 1):
-                chosen = draw(batch.last, alive)
+                chosen = draw(*self._propose(batch.last, SAMPLED if temperature else SCREENED), alive)
                 for row, token in zip(alive, chosen.tolist(), strict=True):
                     replies[row].append(token)
                 going = [i for i, row in enumerate(alive) if not self._is_done(replies[row], stop)]
@@ -115,9 +116,9 @@ class TransformersLlm:
                     break
                 if len(going) < len(alive):
                     kept = torch.tensor(going, device=self.model.device)
-                    batch.keep(kept)
+                    batch.take(kept)
                     alive, chosen = [alive[i] for i in going], chosen[kept]
-                self._advance(batch, chosen[:, None], logits=not greedy)
+                self._advance(batch, chosen[:, None])
         return [self._decode(reply).partition(stop)[0] for reply in replies]
 
     def _encode(self, text: str) -> list[int]:
@@ -131,19 +132,19 @@ class TransformersLlm:
     def _is_done(self, reply: Sequence[int], stop: str) -> bool:
         return reply[-1] == self.tokenizer.eos_token_id or stop in self._decode(reply)
 
-    def _likeliest(self, hidden: Tensor, _: Sequence[int]) -> Tensor:
-        """Return the likeliest next token (b,) after hidden states (b, d).
+    def _propose(self, hidden: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Return the likeliest next tokens after hidden states (b, d) and their logits, (b, count), likeliest first.
 
-        The output layer is most of the cost of a small model. Where bfloat16 is fast it proposes SCREENED
+        The output layer is most of the cost of a small model. Where bfloat16 is fast it proposes the
         tokens in that, and only their logits are computed exactly.
         """
         head = self.model.get_output_embeddings()
         if self.screen is None:
-            likeliest: Tensor = head(hidden).argmax(dim=-1)
-            return likeliest
-        proposed = (hidden.to(self.screen.dtype) @ self.screen.T).topk(SCREENED, dim=-1).indices
-        exact = (head.weight[proposed] @ hidden[:, :, None]).squeeze(-1)
-        return proposed.gather(1, exact.argmax(dim=-1, keepdim=True)).squeeze(1)
+            logits, tokens = head(hidden).topk(count, dim=-1)
+            return tokens, logits
+        proposed = (hidden.to(self.screen.dtype) @ self.screen.T).topk(count, dim=-1).indices
+        exact, order = (head.weight[proposed] @ hidden[:, :, None]).squeeze(-1).sort(dim=-1, descending=True)
+        return proposed.gather(1, order), exact
 
     def _prefix(self, text: str) -> SharedPrefix:
         """Return the keys and values of a prefix, computed on first use."""
@@ -157,6 +158,16 @@ class TransformersLlm:
             cache, _ = self._forward(ids, Rows(SharedPrefix(), positions, positions), None, logits=False)
             self._prefixes[text] = SharedPrefix([(layer.keys[0], layer.values[0]) for layer in cache.layers])
         return self._prefixes[text]
+
+    def _start_once(self, prompts: Sequence[Prompt]) -> _Batch:
+        """Run each different prompt once; a prompt that was given several times is continued as often."""
+        import torch
+
+        place = {prompt: i for i, prompt in enumerate(dict.fromkeys(prompts))}
+        batch = self._start(list(place), logits=False)
+        if len(place) < len(prompts):
+            batch.take(torch.tensor([place[prompt] for prompt in prompts], device=self.model.device))
+        return batch
 
     def _start(self, prompts: Sequence[Prompt], *, logits: bool) -> _Batch:
         """Run the suffixes, padded on the left, behind the prefix they share."""
@@ -175,14 +186,14 @@ class TransformersLlm:
         cache, out = self._forward(ids.to(self.model.device), rows, None, logits=logits)
         return _Batch(prefix, cache, positions, out[:, -1])
 
-    def _advance(self, batch: _Batch, tokens: Tensor, *, logits: bool) -> None:
+    def _advance(self, batch: _Batch, tokens: Tensor) -> None:
         """Append one token a row, shape (b, 1), and compute what comes next."""
         import torch
 
         queries = batch.positions[:, -1:] + 1
         batch.positions = torch.cat([batch.positions, queries], dim=1)
         rows = Rows(batch.prefix, queries, batch.positions)
-        batch.cache, out = self._forward(tokens, rows, batch.cache, logits=logits)
+        batch.cache, out = self._forward(tokens, rows, batch.cache, logits=False)
         batch.last = out[:, -1]
 
     def _sequence_score(self, batch: _Batch, first: Tensor, ids: list[int]) -> Tensor:
@@ -221,14 +232,20 @@ class _Draw:
     seeds: Sequence[int]
     _generators: list[Any] = field(default_factory=list)
 
-    def __call__(self, logits: Tensor, rows: Sequence[int]) -> Tensor:
+    def __call__(self, tokens: Tensor, logits: Tensor, rows: Sequence[int]) -> Tensor:
         import torch
 
         if not self._generators:
-            self._generators = [torch.Generator().manual_seed(seed) for seed in self.seeds]
-        probs = torch.softmax(logits / self.temperature, dim=-1).cpu()
-        drawn = [torch.multinomial(p, 1, generator=self._generators[r]) for p, r in zip(probs, rows, strict=True)]
-        return torch.cat(drawn).to(logits.device)
+            self._generators = [np.random.default_rng(seed) for seed in self.seeds]
+        edges = torch.softmax(logits.double() / self.temperature, dim=-1).cumsum(dim=-1)
+        where = torch.tensor([[self._generators[row].random()] for row in rows], device=edges.device)
+        drawn = (edges <= where * edges[:, -1:]).sum(dim=-1, keepdim=True)
+        return tokens.gather(1, drawn.clamp(max=tokens.shape[1] - 1)).squeeze(1)
+
+
+def _likeliest(tokens: Tensor, _: Tensor, __: Sequence[int]) -> Tensor:
+    """Return the first, likeliest proposal of each row."""
+    return tokens[:, 0]
 
 
 def _screen(model: Any) -> Tensor | None:

@@ -1,0 +1,281 @@
+"""Why the language model finds its label: evidence and rationale of each text, once at temperature 0 and in samples."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ecgbench.artifacts.base import Artifact, Artifacts, Cost, TextArtifact
+from ecgbench.artifacts.embeddings import StringEmbeddings
+from ecgbench.artifacts.llm.asking import head_key, iter_prompt_batches, settled
+from ecgbench.artifacts.llm.labels import CalibratedLabels, FewShots
+from ecgbench.data import DetectionTask, FloatArray, IntArray
+from ecgbench.engines.batching import run_halving
+from ecgbench.engines.context import ComputeContext
+from ecgbench.engines.llm import LanguageModel, Prompt, load_llm
+from ecgbench.profiles import LlmSettings
+from ecgbench.prompts import STOP, Explanation, explanation_prompt, parse_reply
+from ecgbench.store.keys import canonical_json, digest
+
+RETRY_TEMPERATURE = 0.7
+Samples = tuple[Explanation | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExplanationRequest:
+    """Ask why a text has a label; `text` is uncut, evidence is looked up in it."""
+
+    prompt: Prompt
+    text: str
+    label: str
+    label_names: tuple[str, ...]
+
+    def read(self, reply: str) -> Explanation | None:
+        """Return the explanation in a reply; None where it is not valid."""
+        return parse_reply(reply, self.text, label=self.label, label_names=self.label_names)
+
+
+@dataclass(frozen=True)
+class Explanations(TextArtifact[Samples]):
+    """Evidence and rationale of each text for its calibrated label; None where two replies were not valid."""
+
+    cost: ClassVar[Cost] = Cost(seconds=0.35, llm_calls=1, memory=2500)
+
+    llm: LlmSettings | None = None
+
+    def inputs(self) -> tuple[Artifact[Any], ...]:
+        """Return the examples and the calibrated labels, both part of the prompt."""
+        return (FewShots(self.llm), CalibratedLabels(self.llm))
+
+    def requests(self, task: DetectionTask, inputs: Artifacts) -> Sequence[ExplanationRequest]:
+        """Render one prompt a text, with its calibrated label."""
+        labels = inputs[CalibratedLabels(self.llm)].argmax(axis=1)
+        return _render_requests(task, inputs, labels, llm=self.llm)
+
+    def row_key(self, request: ExplanationRequest) -> str:
+        """Return the key of model, reply length, rendered prompt and the text that evidence must stand in."""
+        settings = settled(self.llm)
+        head = head_key("Explanations", self.version, settings.model_key, request.prompt.prefix)
+        own = [request.prompt.suffix, settings.reply_tokens, request.text, request.label, request.label_names]
+        return digest("row/1", [head, *own])
+
+    def compute(
+        self, requests: Sequence[ExplanationRequest], context: ComputeContext
+    ) -> Iterator[Mapping[int, bytes | None]]:
+        """Yield canonical JSON rows; an invalid reply is asked for once more, drawn at RETRY_TEMPERATURE."""
+        settings = settled(self.llm)
+        llm = context.load(load_llm, settings)
+        for positions in iter_prompt_batches([request.prompt for request in requests]):
+            batch = [requests[p] for p in positions]
+            seeds = [int(self.row_key(request)[:15], 16) for request in batch]
+            replies = _ask_twice(llm, batch, seeds, settings=settings, temperatures=(0.0, RETRY_TEMPERATURE))
+            yield {
+                p: None if e is None else _row({"text": requests[p].text, **asdict(e)})
+                for p, e in zip(positions, replies, strict=True)
+            }
+            context.progress.advance(len(positions))
+
+    def assemble(self, rows: Sequence[bytes | None]) -> Samples:
+        """Read the rows; None where the attempt failed."""
+        return tuple(None if row is None else _explanation(json.loads(row)) for row in rows)
+
+
+@dataclass(frozen=True)
+class ExplanationSamples(TextArtifact[tuple[Samples, ...]]):
+    """Further explanations of each text, drawn at `sample_temperature`: n tuples of `samples` - 1.
+
+    A sample is a whole answer: its label is drawn first, from the calibrated probabilities at the same
+    temperature, then evidence and rationale for that label. All draws are seeded by the text, so a second
+    run gives the same samples. None stands for a sample that two replies did not make valid.
+    """
+
+    cost: ClassVar[Cost] = Cost(seconds=0.5, llm_calls=2, memory=3000)
+
+    llm: LlmSettings | None = None
+
+    def inputs(self) -> tuple[Artifact[Any], ...]:
+        """Return the examples and the calibrated labels, both part of the prompt."""
+        return (FewShots(self.llm), CalibratedLabels(self.llm))
+
+    def requests(self, task: DetectionTask, inputs: Artifacts) -> Sequence[tuple[ExplanationRequest, ...]]:
+        """Render the prompts of each text, one a sample, with the drawn labels."""
+        settings = settled(self.llm)
+        probabilities = inputs[CalibratedLabels(self.llm)]
+        columns = [
+            _render_requests(
+                task,
+                inputs,
+                draw_labels(task.texts, probabilities, sample=sample, temperature=settings.sample_temperature),
+                llm=self.llm,
+            )
+            for sample in range(1, settings.samples)
+        ]
+        return list(zip(*columns, strict=True)) if columns else [()] * len(task)
+
+    def row_key(self, request: tuple[ExplanationRequest, ...]) -> str:
+        """Return the key of model, temperature, reply length, rendered prompts and text."""
+        settings = settled(self.llm)
+        own: list[Any] = [settings.reply_tokens, settings.sample_temperature]
+        for sample in request:
+            head = head_key("ExplanationSamples", self.version, settings.model_key, sample.prompt.prefix)
+            own += [head, sample.prompt.suffix, sample.text, sample.label, sample.label_names]
+        return digest("row/1", own)
+
+    def compute(
+        self, requests: Sequence[tuple[ExplanationRequest, ...]], context: ComputeContext
+    ) -> Iterator[Mapping[int, bytes | None]]:
+        """Yield canonical JSON rows; the samples of a batch of texts are drawn together, in one pass."""
+        settings = settled(self.llm)
+        if settings.samples < 2:
+            yield {p: _row({"samples": []}) for p in range(len(requests))}
+            return
+        llm = context.load(load_llm, settings)
+        warm = settings.sample_temperature
+        for positions in iter_prompt_batches([request[0].prompt for request in requests]):
+            batch = [sample for p in positions for sample in requests[p]]
+            seeds = [
+                int(digest("sample/1", [self.row_key(requests[p]), sample])[:15], 16)
+                for p in positions
+                for sample in range(len(requests[p]))
+            ]
+            replies = iter(_ask_twice(llm, batch, seeds, settings=settings, temperatures=(warm, warm)))
+            found = {p: [next(replies) for _ in requests[p]] for p in positions}
+            yield {
+                p: _row({"text": requests[p][0].text, "samples": [e and asdict(e) for e in samples]})
+                if any(samples)
+                else None
+                for p, samples in found.items()
+            }
+            context.progress.advance(len(positions))
+
+    def assemble(self, rows: Sequence[bytes | None]) -> tuple[Samples, ...]:
+        """Read the rows; a row none of whose samples became valid holds only None."""
+        failed = (None,) * (settled(self.llm).samples - 1)
+        return tuple(
+            failed if row is None else tuple(e and _explanation(e) for e in json.loads(row)["samples"]) for row in rows
+        )
+
+    def count_failed(self, rows: Sequence[bytes | None]) -> int:
+        """Count the samples that never became valid."""
+        return sum(e is None for samples in self.assemble(rows) for e in samples)
+
+
+@dataclass(frozen=True)
+class ExplanationStrings(StringEmbeddings):
+    """Base of what is embedded of explanations: an empty string is a zero row, similar to nothing."""
+
+    llm: LlmSettings | None = None
+
+    def compute(self, requests: Sequence[str], context: ComputeContext) -> Iterator[Mapping[int, bytes | None]]:
+        """Yield float32 rows, zeros for empty strings."""
+        for batch in super().compute(requests, context):
+            yield {p: row if requests[p] or row is None else bytes(len(row)) for p, row in batch.items()}
+
+
+@dataclass(frozen=True)
+class ExplanationEmbeddings(ExplanationStrings):
+    """Embeddings of `Evidence: ... | Rationale: ...`: float32, shape (n, d); zeros where there is no explanation.
+
+    `label_words` puts the model's label before them: for the leakage check, never the default.
+    """
+
+    label_words: bool = False
+
+    def inputs(self) -> tuple[Artifact[Any], ...]:
+        """Return the explanations."""
+        return (Explanations(self.llm),)
+
+    def requests(self, task: DetectionTask, inputs: Artifacts) -> Sequence[str]:  # noqa: ARG002
+        """Return the explanations as strings, empty where there is none."""
+        found: Samples = inputs[Explanations(self.llm)]
+        shown = [e and (f"Label: {e.label} | {e}" if self.label_words else str(e)) for e in found]
+        return [text or "" for text in shown]
+
+
+@dataclass(frozen=True)
+class RationaleEmbeddings(ExplanationStrings):
+    """Embeddings of the rationales of one sample (0: the one at temperature 0): float32, shape (n, d)."""
+
+    sample: int = 0
+
+    def inputs(self) -> tuple[Artifact[Any], ...]:
+        """Return the explanations of that sample."""
+        return (ExplanationSamples(self.llm) if self.sample else Explanations(self.llm),)
+
+    def requests(self, task: DetectionTask, inputs: Artifacts) -> Sequence[str]:  # noqa: ARG002
+        """Return the rationales, empty where there is none."""
+        chosen: Samples = (
+            tuple(samples[self.sample - 1] for samples in inputs[ExplanationSamples(self.llm)])
+            if self.sample
+            else inputs[Explanations(self.llm)]
+        )
+        return ["" if e is None else e.rationale for e in chosen]
+
+
+def draw_labels(texts: Sequence[str], probabilities: FloatArray, *, sample: int, temperature: float) -> IntArray:
+    """Draw one label a text from its probabilities at a temperature: int64, shape (n,), seeded by text and sample."""
+    warmed = np.maximum(probabilities, 1e-300) ** (1.0 / temperature)
+    edges = np.cumsum(warmed, axis=1)
+    where = np.array([_uniform(f"{sample}/{text}") for text in texts]) * edges[:, -1]
+    return np.asarray(np.minimum((edges <= where[:, None]).sum(axis=1), probabilities.shape[1] - 1))
+
+
+def _uniform(name: str) -> float:
+    """Return a number in [0, 1) that follows from a name alone."""
+    raw = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8, person=b"ecgbench/draw/1").digest()
+    return (int.from_bytes(raw, "little") >> 11) * 2.0**-53
+
+
+def _render_requests(
+    task: DetectionTask, inputs: Artifacts, labels: IntArray, *, llm: LlmSettings | None
+) -> list[ExplanationRequest]:
+    shots, names, settings = inputs[FewShots(llm)], task.description.label_names, settled(llm)
+    return [
+        ExplanationRequest(
+            explanation_prompt(task.description, shots.for_text(text), text, settings, label=names[label]),
+            text,
+            names[label],
+            names,
+        )
+        for text, label in zip(task.texts, labels, strict=True)
+    ]
+
+
+def _ask_twice(
+    llm: LanguageModel,
+    requests: Sequence[ExplanationRequest],
+    seeds: Sequence[int],
+    *,
+    settings: LlmSettings,
+    temperatures: tuple[float, float],
+) -> list[Explanation | None]:
+    """Return one explanation a request; what is not valid is asked for once more, with another seed."""
+    found: list[Explanation | None] = [None] * len(requests)
+    for attempt, temperature in enumerate(temperatures):
+        asked = [i for i, explanation in enumerate(found) if explanation is None]
+        replies = run_halving(
+            lambda batch, attempt=attempt, temperature=temperature: llm.generate(  # type: ignore[misc]
+                [requests[i].prompt for i in batch],
+                max_new_tokens=settings.reply_tokens,
+                stop=STOP,
+                temperature=temperature,
+                seeds=[seeds[i] + attempt for i in batch],
+            ),
+            asked,
+        )
+        for i, reply in zip(asked, replies, strict=True):
+            found[i] = requests[i].read(reply)
+    return found
+
+
+def _row(value: Mapping[str, Any]) -> bytes:
+    return canonical_json(value).encode("utf-8", "surrogatepass")
+
+
+def _explanation(fields: Mapping[str, Any]) -> Explanation:
+    return Explanation(fields["label"], tuple(fields["evidence"]), fields["rationale"])

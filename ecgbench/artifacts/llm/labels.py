@@ -1,0 +1,135 @@
+"""Which label the language model reads off each text; it never sees the item's given label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecgbench.artifacts.base import Artifact, Artifacts, Cost, TaskArtifact, TextArtifact
+from ecgbench.artifacts.embeddings import TextEmbeddings
+from ecgbench.artifacts.llm.asking import head_key, iter_prompt_batches, settled
+from ecgbench.data import DetectionTask, FloatArray
+from ecgbench.engines.batching import run_halving
+from ecgbench.engines.context import ComputeContext
+from ecgbench.engines.llm import LanguageModel, Prompt, load_llm
+from ecgbench.profiles import LlmSettings
+from ecgbench.prompts import label_prompt
+from ecgbench.shots import ShotSets, draw_shots
+from ecgbench.store.keys import digest
+
+_ROW = np.dtype("<f8")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRequest:
+    """Ask which of these labels continues a prompt."""
+
+    prompt: Prompt
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FewShots(TaskArtifact[ShotSets]):
+    """The worked examples of a task's prompts.
+
+    A description's own examples are taken as they are: prompts then follow from the text alone, and all
+    noises share their answers. Without any, typical items are drawn by embedding and given label.
+    """
+
+    stored: ClassVar[bool] = False
+
+    llm: LlmSettings | None = None
+
+    def inputs(self) -> tuple[Artifact[Any], ...]:
+        """Return the embeddings that examples are drawn by; a description's own examples leave them unread."""
+        return (TextEmbeddings(),)
+
+    def compute(self, task: DetectionTask, inputs: Artifacts, context: ComputeContext) -> ShotSets:  # noqa: ARG002
+        """Return the description's examples, or draw them from the task's items and given labels."""
+        if task.description.shots:
+            return ShotSets(task.description.shots)
+        settings = settled(self.llm)
+        return draw_shots(
+            task.texts,
+            task.labels,
+            inputs[TextEmbeddings()],
+            task.description,
+            per_class=settings.shots_per_class,
+            shot_words=settings.shot_words,
+        )
+
+
+@dataclass(frozen=True)
+class LabelLogits(TextArtifact[FloatArray]):
+    """Log-probability of each label name as the model's answer: float64, shape (n, C), not calibrated."""
+
+    cost: ClassVar[Cost] = Cost(seconds=0.15, llm_calls=1, memory=2500)
+
+    llm: LlmSettings | None = None
+
+    def inputs(self) -> tuple[Artifact[Any], ...]:
+        """Return the examples the prompts show."""
+        return (FewShots(self.llm),)
+
+    def requests(self, task: DetectionTask, inputs: Artifacts) -> Sequence[LabelRequest]:
+        """Render one prompt a text."""
+        shots = inputs[FewShots(self.llm)]
+        settings, names = settled(self.llm), task.description.label_names
+        return [LabelRequest(label_prompt(task.description, shots.for_text(t), t, settings), names) for t in task.texts]
+
+    def row_key(self, request: LabelRequest) -> str:
+        """Return the key of model, rendered prompt and label names: all that an answer depends on."""
+        head = head_key("LabelLogits", self.version, settled(self.llm).model_key, request.prompt.prefix)
+        return digest("row/1", [head, request.prompt.suffix, request.labels])
+
+    def compute(
+        self, requests: Sequence[LabelRequest], context: ComputeContext
+    ) -> Iterator[Mapping[int, bytes | None]]:
+        """Yield little-endian float64 rows, one batch at a time."""
+        llm = context.load(load_llm, settled(self.llm))
+        for positions in iter_prompt_batches([request.prompt for request in requests]):
+            rows = run_halving(lambda batch: _label_rows(llm, batch), [requests[p] for p in positions])
+            yield dict(zip(positions, rows, strict=True))
+            context.progress.advance(len(positions))
+
+    def assemble(self, rows: Sequence[bytes | None]) -> FloatArray:
+        """Stack the rows: float64, shape (n, C)."""
+        return np.stack([np.frombuffer(row or b"", dtype=_ROW).astype(np.float64) for row in rows])
+
+
+@dataclass(frozen=True)
+class CalibratedLabels(TaskArtifact[FloatArray]):
+    """The model's label probabilities, float64, shape (n, C), freed of its preference for some label.
+
+    Batch calibration (Zhou et al. 2024): each class's mean log-probability over the task's texts is
+    subtracted. No given label enters, except through examples that had to be drawn from the data.
+    """
+
+    stored: ClassVar[bool] = False
+
+    llm: LlmSettings | None = None
+
+    def inputs(self) -> tuple[Artifact[Any], ...]:
+        """Return the raw logits."""
+        return (LabelLogits(self.llm),)
+
+    def compute(self, task: DetectionTask, inputs: Artifacts, context: ComputeContext) -> FloatArray:  # noqa: ARG002
+        """Shift the logits by class and normalise them."""
+        return calibrate(inputs[LabelLogits(self.llm)])
+
+
+def calibrate(logits: FloatArray) -> FloatArray:
+    """Subtract each class's mean and normalise: log-probabilities (n, C) in, probabilities (n, C) out."""
+    shifted = logits - logits.mean(axis=0)
+    weights = np.exp(shifted - shifted.max(axis=1, keepdims=True))
+    probabilities: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+def _label_rows(llm: LanguageModel, requests: Sequence[LabelRequest]) -> list[bytes]:
+    logits = llm.label_logits([request.prompt for request in requests], requests[0].labels)
+    return [row.astype(_ROW).tobytes() for row in logits]
