@@ -6,11 +6,12 @@ import dataclasses
 import functools
 import importlib
 import importlib.util
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ecgbench.errors import EcgbenchError, MissingPackageError, UnknownNameError, UsageError
+from ecgbench.params import flatten, nest
 from ecgbench.specs import Spec
 
 S = TypeVar("S", bound=Spec)
@@ -42,29 +43,45 @@ class Registered(Generic[S]):
         return import_target(self.spec.target)
 
     def parameters(self) -> dict[str, Any]:
-        """Return each parameter with its default."""
-        return {f.name: _default(f) for f in dataclasses.fields(self.resolve())}
+        """Return each parameter with its default, one inside another by its dotted name."""
+        return flatten({name: _plain(default) for name, default in self._defaults().items()})
 
     def changed(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return those parameters that differ from their defaults, as the class holds them (2 for a float is 2.0)."""
-        defaults, built = self.build({}), self.build(params)
-        return {name: getattr(built, name) for name in params if getattr(built, name) != getattr(defaults, name)}
+        """Return those parameters that differ from their defaults, as the class holds them (2 for a float is 2.0).
+
+        A parameter that holds parameters is a dict of those of them that differ.
+        """
+        return _differences(self.build(params), self.build({}), names=nest(params.items()))
 
     def build(self, params: Mapping[str, Any]) -> Any:
         """Return an instance with these parameters; raises UsageError naming the wrong one."""
         from pydantic import ValidationError
 
         kind: Any = self.resolve()
-        known = [f.name for f in dataclasses.fields(kind)]
-        for name in params:
-            if name not in known:
-                raise UnknownNameError(f"parameter of {self.spec.name}", name, known or ["(it takes none)"])
+        completed = self._complete(nest(params.items()), self._defaults())
         try:
-            return _validator(kind).validate_python(dict(params))
+            return _validator(kind).validate_python(completed)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
             raise UsageError(f"{self.spec.name}: parameter {where} = {first['input']!r}: {first['msg']}") from error
+
+    def _defaults(self) -> dict[str, Any]:
+        return {f.name: _default(f) for f in dataclasses.fields(self.resolve()) if f.init}
+
+    def _complete(self, chosen: Mapping[str, Any], known: Mapping[str, Any], *, inside: str = "") -> dict[str, Any]:
+        """Return what was chosen, inside a parameter over what that holds by default; raises UnknownNameError."""
+        completed: dict[str, Any] = {}
+        for name, value in chosen.items():
+            if name not in known:
+                wrong = next(iter(flatten({inside + name: value})))
+                choices = list(self.parameters()) or ["(it takes none)"]
+                raise UnknownNameError(f"parameter of {self.spec.name}", wrong, choices)
+            completed[name] = value
+            if _holds_parameters(known[name]) and isinstance(value, Mapping):
+                held = _fields(known[name])
+                completed[name] = held | self._complete(value, held, inside=f"{inside}{name}.")
+        return completed
 
 
 class Registry(Generic[S]):
@@ -129,7 +146,7 @@ def _validator(kind: type[Any]) -> Any:
     """Return what checks and converts the fields of a class: a millisecond to make, so made once."""
     from pydantic import ConfigDict, TypeAdapter
 
-    kind.__pydantic_config__ = ConfigDict(arbitrary_types_allowed=True)
+    kind.__pydantic_config__ = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
     return TypeAdapter(kind)
 
 
@@ -137,3 +154,30 @@ def _default(field: dataclasses.Field[Any]) -> Any:
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
     return None if field.default is dataclasses.MISSING else field.default
+
+
+def _holds_parameters(value: Any) -> bool:
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
+
+
+def _plain(value: Any) -> Any:
+    """Return a parameter that holds parameters as a dict, any other as it is."""
+    if not _holds_parameters(value):
+        return value
+    return {name: _plain(inner) for name, inner in _fields(value).items()}
+
+
+def _differences(value: Any, default: Any, *, names: Iterable[str]) -> dict[str, Any]:
+    """Return the named fields that differ; those of a parameter inside are named by what it holds."""
+    found: dict[str, Any] = {}
+    for name in names:
+        one, other = getattr(value, name), getattr(default, name)
+        if one != other and _holds_parameters(one) and type(one) is type(other):
+            found[name] = _differences(one, other, names=_fields(one))
+        elif one != other:
+            found[name] = _plain(one)
+    return found

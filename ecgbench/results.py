@@ -44,7 +44,10 @@ class CellRecord:
     `metrics`: values by name, or by name and cut-off; None where undefined, with `metric_reasons`.
     `scores` and `ranking` are digests of the raw scores and of their tie-averaged ranks.
     `seconds` is the time of `score` alone, `artifact_seconds` what its artifacts took when computed.
-    `failed_attempts` counts model replies that never became valid, `findings` are the detector's own words.
+    `failed_attempts` counts model replies that never became valid, over all artifacts of the cell.
+    `findings` are the detector's own words.
+    `redundant`: Spearman's correlation with each detector of the task, known when this one ended, where it is
+    above .99 either way. Of a pair the later record holds it.
     `created_at` is ISO 8601 in UTC.
     """
 
@@ -73,6 +76,7 @@ class CellRecord:
     artifact_seconds: float = 0.0
     failed_attempts: int = 0
     findings: Sequence[str] = ()
+    redundant: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     schema: int = RECORD_SCHEMA
 

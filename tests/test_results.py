@@ -79,6 +79,7 @@ records = st.builds(
     metrics=st.dictionaries(texts, numbers | st.dictionaries(texts, numbers)),
     metric_reasons=st.dictionaries(texts, texts),
     seconds=st.floats(0, 1e9),
+    redundant=st.dictionaries(texts, st.floats(-1, 1)),
     versions=st.dictionaries(texts, texts),
     created_at=st.datetimes().map(lambda moment: f"{moment:%Y-%m-%dT%H:%M:%S}Z".rjust(20, "0")),
 )
@@ -151,6 +152,8 @@ def test_the_cell_key_ignores_run_outcome_and_the_form_of_the_rate() -> None:
         (changed_line(metrics={"auroc": "high"}), "metrics/auroc"),
         (changed_line(metrics={"precision_at_k": {"1%": []}}), "metrics/precision_at_k/1%"),
         (changed_line(created_at="yesterday"), "created_at"),
+        (changed_line(redundant={"ecg": 1.5}), "redundant/ecg"),
+        (RECORD.to_json_line().replace('"redundant":{},', ""), "redundant"),
         (changed_line(surprise=1), "surprise"),
         (RECORD.to_json_line().replace("0.9", "NaN"), "NaN is not JSON"),
         (RECORD.to_json_line().replace('"seed":0,', ""), "seed"),

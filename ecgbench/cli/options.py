@@ -36,7 +36,10 @@ DetectorNames = Annotated[
     typer.Option("--detectors", help="'all', or names, comma-separated: ecg,ecg[k=30],cleanlab. [default: all]"),
 ]
 Params = Annotated[
-    list[str] | None, typer.Option("--param", help="A parameter as NAME.PARAMETER=VALUE, such as ecg.k=30; repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--param", help="A parameter as NAME.PARAMETER=VALUE, such as ecg.k=30 or ecg.weights.nli=0; repeatable."
+    ),
 ]
 TextColumn = Annotated[str | None, typer.Option("--text-column", help="Your file's column of texts. [default: text]")]
 LabelColumn = Annotated[
@@ -204,9 +207,10 @@ def _taking_argument(
 def _apply_param(raw: dict[str, Any], assignment: str, plugins: Plugins) -> None:
     from ecgbench.errors import UnknownNameError, UsageError
     from ecgbench.grid.selection import parse_assignment
+    from ecgbench.params import merge, nest
 
     target, value = parse_assignment(assignment)
-    name, dot, parameter = target.rpartition(".")
+    name, dot, parameter = target.partition(".")  # at the first: ecg.weights.nli=0 is a parameter of a parameter
     if not dot:
         raise UsageError(f"cannot read --param {assignment!r}; write NAME.PARAMETER=VALUE, such as ecg.k=30")
     if raw["detectors"] == "all" and name in plugins.detectors.names:
@@ -216,7 +220,7 @@ def _apply_param(raw: dict[str, Any], assignment: str, plugins: Plugins) -> None
     if not chosen:
         raise UnknownNameError("name in --param", name, [*(e["name"] for e in listed), *plugins.detectors.names])
     for entry in chosen:
-        entry["params"] = {**entry.get("params", {}), parameter: value}
+        entry["params"] = merge(entry.get("params", {}), nest([(parameter, value)]))
 
 
 def _whole(text: str, option: str) -> int:

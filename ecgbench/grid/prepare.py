@@ -75,11 +75,12 @@ def prepare(
     datasets = [load_dataset(choice, plugins, cache, offline=offline, reporter=reporter) for choice in suite.datasets]
     rows: dict[str, TaskRow] = {}
     for choice, data in zip(suite.datasets, datasets, strict=True):
+        dataset = Selection(choice.name, find_dataset(choice, plugins)[0].changed(choice.params))
         for index, noise in enumerate(suite.noises):
             for rate in noise.rates if noises[index].uses_rate else noise.rates[:1]:
                 for seed in noise.seeds:
                     condition = Condition(
-                        dataset=Selection(choice.name, choice.params),
+                        dataset=dataset,
                         n=len(data),
                         noise=Selection(noise.name, plugins.noise_models[noise.name].changed(noise.params)),
                         rate=rate if noises[index].uses_rate else 0.0,

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from ecgbench.grid.cells import CorruptedTask
 from ecgbench.grid.evaluate import digest_array, digest_ranking, evaluate, validate_scores
 from ecgbench.grid.jobs import JobRunner
 from ecgbench.grid.prepare import Grid
+from ecgbench.grid.redundancy import Redundancy
 from ecgbench.grid.rerun import Rerun, is_due
 from ecgbench.grid.sanity import SANITY_ROWS
 from ecgbench.grid.statuses import Failure, StoppedEarlyError, describe_failure
@@ -48,6 +49,7 @@ def run_grid(grid: Grid, plugins: Plugins, *, cache: Cache, results: Path, optio
         known = {record.cell_key: record for record in latest(read_records(results))}
         due = [cell for cell in cells if is_due(known.get(cell.blank.cell_key), options.rerun)]
         values = build_values(grid, cache)
+        redundancy = Redundancy(cache.objects, known.values())
         jobs = JobRunner(
             cache,
             options.reporter,
@@ -56,13 +58,15 @@ def run_grid(grid: Grid, plugins: Plugins, *, cache: Cache, results: Path, optio
         )
         jobs.run(build_jobs(due, values))
         with options.reporter.job("cells", len(due)) as progress:
-            for record in _iter_records(due, values, jobs=jobs, cache=cache, plugins=plugins):
+            for record in map(redundancy.mark, _iter_records(due, values, jobs=jobs, cache=cache, plugins=plugins)):
                 writer.append(record)
                 known[record.cell_key] = record
                 progress.advance(1)
                 if options.fail_fast and record.status is not Status.OK:
                     raise StoppedEarlyError(f"stopped at {record.detector}: {record.status}: {record.reason}")
-        _add_new_metrics(cells, known, writer=writer, cache=cache, plugins=plugins)
+        for record in map(redundancy.mark, _iter_measured_again(cells, known, cache=cache, plugins=plugins)):
+            writer.append(record)
+            known[record.cell_key] = record
     return [known[cell.blank.cell_key] for cell in cells]
 
 
@@ -135,9 +139,9 @@ def _measured(blank: CellRecord, task: CorruptedTask, scores: FloatArray, plugin
     )
 
 
-def _add_new_metrics(
-    cells: Sequence[Cell], known: dict[str, CellRecord], *, writer: ResultsWriter, cache: Cache, plugins: Plugins
-) -> None:
+def _iter_measured_again(
+    cells: Sequence[Cell], known: Mapping[str, CellRecord], *, cache: Cache, plugins: Plugins
+) -> Iterable[CellRecord]:
     """Measure stored scores again where a metric was installed after the cell was run."""
     for cell in cells:
         record = known[cell.blank.cell_key]
@@ -147,10 +151,7 @@ def _add_new_metrics(
         if arrays is None or not isinstance(cell.row.task, CorruptedTask):
             logger.warning("the raw scores of %s left the cache: --rerun all adds the new metric", record.detector)
             continue
-        known[record.cell_key] = dataclasses.replace(
-            _measured(record, cell.row.task, arrays["scores"], plugins), created_at=_now()
-        )
-        writer.append(known[record.cell_key])
+        yield dataclasses.replace(_measured(record, cell.row.task, arrays["scores"], plugins), created_at=_now())
 
 
 def _finish(cell: Cell, failure: Failure) -> CellRecord:

@@ -1,4 +1,4 @@
-"""Read names with parameters: `ecg[k=30]`, `artifact_aligned[clean_marker_rate=0.05]`, `file:reviews.csv`."""
+"""Read names with parameters: `ecg[k=30,weights.nli=0]`, `artifact_aligned[rating_fraction=0.3]`, `file:my.csv`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ecgbench.errors import UsageError
+from ecgbench.params import flatten, nest
 
 _PLAIN = re.compile(r"[^\s\"'\[\],=#{}\\]*")
 """Text that needs no quotes between brackets and commas."""
@@ -19,7 +20,7 @@ _SELECTION = re.compile(rf"(?P<name>(?:{_QUOTED}|[^\[\]\"'])+?)(?:\[(?P<params>.
 
 @dataclass(frozen=True)
 class Selection:
-    """A registered name with the parameters that differ from its defaults."""
+    """A registered name with the parameters that differ from its defaults; written out, nested ones are flat."""
 
     name: str
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -27,15 +28,19 @@ class Selection:
     def __str__(self) -> str:
         if not self.params:
             return self.name
-        return f"{self.name}[{','.join(f'{key}={render_value(value)}' for key, value in sorted(self.params.items()))}]"
+        flat = sorted(flatten(self.params).items())
+        return f"{self.name}[{','.join(f'{key}={render_value(value)}' for key, value in flat)}]"
 
 
 def parse_selection(text: str) -> Selection:
-    """Read `name[key=value,...]`; raises UsageError. Quotes keep commas and brackets together: `file:"a,b.csv"`."""
+    """Read `name[key=value,inside.key=value,...]`; raises UsageError.
+
+    Quotes keep commas and brackets together: `file:"a,b.csv"`.
+    """
     match = _SELECTION.fullmatch(text.strip())
     if match is None:
         raise UsageError(f"cannot read {text!r}; write a name or name[parameter=value,...]")
-    params = dict(map(parse_assignment, split_list(match["params"] or "")))
+    params = nest(map(parse_assignment, split_list(match["params"] or "")))
     name = re.sub(_QUOTED, lambda quoted: quoted[0][1:-1], match["name"].strip())
     return Selection(name, params)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from ecgbench.grid.selection import Selection
 from ecgbench.results import CellRecord, Status, latest
-from ecgbench.store.keys import canonical_json
 
 MISSING = "missing"
 
@@ -137,9 +137,8 @@ def build_tables(records: Iterable[CellRecord]) -> list[Table]:
 
 
 def render_name(name: str, params: Mapping[str, Any]) -> str:
-    """Render a name with its parameters, in order of name: "ecg[k=30,mode=pmi]"."""
-    inside = ",".join(f"{key}={_render_value(params[key])}" for key in sorted(params))
-    return f"{name}[{inside}]" if inside else name
+    """Render a name with its parameters, as one types it, in order of name: "ecg[k=30,weights.nli=0.0]"."""
+    return str(Selection(name, params))
 
 
 def descending(value: float | None) -> tuple[bool, float]:
@@ -171,7 +170,3 @@ def _value(record: CellRecord, column: Column) -> float | None:
     if isinstance(value, Mapping):
         value = value.get(column.cutoff or "")
     return value
-
-
-def _render_value(value: Any) -> str:
-    return value if isinstance(value, str) else canonical_json(value)

@@ -7,37 +7,37 @@ from typing import TYPE_CHECKING
 
 from ecgbench.leaderboard.board import Row, Table, build_tables
 from ecgbench.leaderboard.markdown import ABSENT, SANITY_MARK
+from ecgbench.leaderboard.notes import describe_surprises
+from ecgbench.leaderboard.text import one_line
 from ecgbench.results import CellRecord
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table as RichTable
-    from rich.text import Text
+
+_NAME_WIDTH = 11
+"""Columns that a name keeps where a terminal is too narrow for the numbers of several seeds."""
 
 
 def render_table(records: Iterable[CellRecord]) -> Group:
-    """Render the records of a run for `rich`, one table a task with the findings below it.
+    """Render the records of a run for `rich`, one table a task with what was found below it.
 
     Seconds are exact means, artifacts included.
     """
     from rich.console import Group
 
-    parts: list[RichTable | Text] = []
-    for table in build_tables(records):
-        parts += [_render_task(table), *_findings(table)]
-    return Group(*parts)
+    return Group(*(part for table in build_tables(records) for part in (_render_task(table), _render_surprises(table))))
 
 
-def _findings(table: Table) -> list[Text]:
-    """Return what the detectors found, in words."""
+def _render_surprises(table: Table) -> RichTable:
+    """Render who ranks against the truth and what the detectors found, one indented paragraph each."""
+    from rich.table import Table as RichTable
     from rich.text import Text
 
-    return [
-        Text(f"{row.name} (seed {record.seed}): {finding}")
-        for row in table.rows
-        for record in row.records
-        for finding in record.findings
-    ]
+    result = RichTable.grid(padding=(0, 1, 0, 0))
+    for line in describe_surprises(table):
+        result.add_row("-", Text(one_line(line)))
+    return result
 
 
 def _render_task(table: Table) -> RichTable:
@@ -48,7 +48,7 @@ def _render_task(table: Table) -> RichTable:
     # Text everywhere, since a name may hold what rich would read as markup.
     result = RichTable(title=Text(_title(table)), title_justify="left", box=box.SIMPLE_HEAD)
     result.padding = (0, 1, 0, 0)  # One seed's numbers fit 80 columns.
-    result.add_column("detector", overflow="fold")
+    result.add_column("detector", overflow="fold", min_width=_NAME_WIDTH)
     for heading in (*(column.heading for column in table.columns), "seconds"):
         result.add_column(Text(heading), justify="right")
     result.add_column("status", overflow="fold")

@@ -12,8 +12,12 @@ _NUMBERED = re.compile(r"^(\d+)([.)])")
 
 def escape(text: str) -> str:
     """Return the text on one line, with nothing in it that Markdown would read as markup."""
-    printable = "".join(char if char.isprintable() else " " for char in text)
-    return _NUMBERED.sub(r"\1\\\2", _SPECIAL.sub(r"\\\g<0>", " ".join(printable.split())))
+    return _NUMBERED.sub(r"\1\\\2", _SPECIAL.sub(r"\\\g<0>", one_line(text)))
+
+
+def one_line(text: str) -> str:
+    """Return the text on one line, without control characters."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def render_pipe_table(heading: Sequence[str], rows: Sequence[Sequence[str]], *, n_left: int = 1) -> list[str]:

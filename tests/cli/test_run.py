@@ -10,6 +10,7 @@ import pytest
 
 from conftest import TOY, Workspace
 from ecgbench.grid.sanity import SANITY_ROWS
+from ecgbench.grid.selection import Selection
 from ecgbench.results import CellRecord, Status
 
 SANITY = len(SANITY_ROWS)
@@ -386,3 +387,59 @@ def test_two_plugin_files_work_side_by_side(workspace: Workspace, tmp_path: Path
     other.write_text(TOY.read_text().replace("toy", "boy"))
     assert workspace.run("toy_lengths,boy_lengths[sign=-1]", "--plugin", str(other)).code == 0
     assert {"toy_lengths", "boy_lengths"} <= set(workspace.by_detector)
+
+
+PAIR = "toy_lengths,toy_lengths[power=2],toy_slow,toy_lengths[sign=-1]"
+
+
+def redundant_of(workspace: Workspace) -> dict[str, dict[str, float]]:
+    """Return what the last record of each detector says of others, by its name with parameters."""
+    return {str(Selection(r.detector, r.detector_params)): dict(r.redundant) for r in workspace.records}
+
+
+def test_a_record_names_the_detectors_before_it_that_it_ranks_like(workspace: Workspace) -> None:
+    assert workspace.run(PAIR, "--seeds", "0,1").code == 0
+    found = redundant_of(workspace)
+    assert found.pop("toy_lengths[power=2.0]") == {"toy_lengths": 1.0}
+    assert found.pop("toy_lengths[sign=-1]") == {"toy_lengths": -1.0, "toy_lengths[power=2.0]": -1.0}
+    assert set(map(str, found.values())) == {"{}"}
+    board = workspace.board.read_text(encoding="utf-8").replace("\\", "")
+    assert "- toy_lengths and toy_lengths[power=2.0] rank identically in every cell" in board
+    assert "- toy_lengths and toy_lengths[sign=-1] rank almost in reverse: |Spearman| at least 1.000" in board
+    assert "almost alike" not in board
+
+
+def test_a_detector_that_is_added_later_is_compared_with_what_is_there(workspace: Workspace) -> None:
+    workspace.run("toy_lengths")
+    workspace.run("toy_slow,toy_lengths[power=2]")
+    assert redundant_of(workspace)["toy_lengths[power=2.0]"] == {"toy_lengths": 1.0}
+
+
+def test_a_cell_that_is_computed_again_keeps_its_pairs_on_the_board(workspace: Workspace) -> None:
+    workspace.run(PAIR)
+    board = workspace.board.read_bytes()
+    workspace.run("toy_lengths", "--rerun", "all")
+    assert redundant_of(workspace)["toy_lengths"] == {"toy_lengths[power=2.0]": 1.0, "toy_lengths[sign=-1]": -1.0}
+    assert workspace.board.read_bytes() == board
+    workspace.run(PAIR, "--rerun", "all")
+    assert workspace.board.read_bytes() == board
+
+
+def test_a_new_metric_keeps_the_pairs(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace.run(PAIR)
+    monkeypatch.setenv("ECGBENCH_TOY_METRIC", "ok")
+    workspace.run(PAIR)
+    assert "rank almost in reverse" in workspace.board.read_text(encoding="utf-8")
+
+
+def test_a_detector_against_the_truth_is_told_under_the_table(workspace: Workspace) -> None:
+    done = workspace.run("toy_votes,toy_lengths", "--noise", "toy_careless[fault=rate],uniform", "--rate", "0.1")
+    assert "ranks against the truth" not in done.out
+    upside_down = workspace.folder / "down.py"
+    upside_down.write_text(TOY.read_text().replace("toy", "down").replace("votes + jitter", "-votes - jitter"))
+    done = workspace.run("down_votes", "--noise", "uniform", "--plugin", str(upside_down))
+    auroc = workspace.by_detector["down_votes"].metrics["auroc"]
+    assert isinstance(auroc, float)
+    line = f"down_votes ranks against the truth: AUROC {auroc:.3f}, flipped {1 - auroc:.3f}"
+    assert f"- {line}" in done.out
+    assert f"- {line}" in workspace.board.read_text(encoding="utf-8")

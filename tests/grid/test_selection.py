@@ -15,11 +15,15 @@ names = st.from_regex(r"[a-z_][a-z0-9_]{0,10}(:[A-Za-z0-9 ./_-]*[a-z0-9])?", ful
 strings = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 scalars = st.booleans() | st.integers() | st.floats(allow_nan=False) | strings
 values = scalars | st.lists(scalars, max_size=4)
-selections = st.builds(Selection, names, st.dictionaries(st.from_regex(r"[a-z_]{1,9}", fullmatch=True), values))
+keys = st.from_regex(r"[a-z_]{1,9}", fullmatch=True)
+params = st.dictionaries(keys, values | st.dictionaries(keys, values | st.dictionaries(keys, values)))
+selections = st.builds(Selection, names, params)
 
 
 def typed(value: Any) -> Any:
     """Tell 1 from 1.0 and True, which are equal in Python."""
+    if isinstance(value, dict):
+        return {key: typed(item) for key, item in value.items()}
     return [typed(item) for item in value] if isinstance(value, list) else (type(value), value)
 
 
@@ -32,9 +36,7 @@ def test_a_value_is_read_back_as_it_was_written(value: Any) -> None:
 def test_a_selection_is_read_back_as_it_was_written(selection: Selection) -> None:
     found = parse_selection(str(selection))
     assert found.name == selection.name
-    assert {key: typed(value) for key, value in found.params.items()} == {
-        key: typed(value) for key, value in selection.params.items()
-    }
+    assert typed(found.params) == typed(selection.params)
 
 
 @given(st.lists(selections, max_size=4))
@@ -52,6 +54,9 @@ def test_a_list_is_split_into_the_selections_it_was_joined_from(chosen: list[Sel
         ('a[markers=["x, y", "]"],position=suffix]', "a", {"markers": ["x, y", "]"], "position": "suffix"}),
         ("a[quote='it is \"so\"']", "a", {"quote": 'it is "so"'}),
         (r'a[quote="say \"a,b\""]', "a", {"quote": 'say "a,b"'}),
+        ("ecg[weights.nli=0, k=3,weights.artifact=.5]", "ecg", {"weights": {"nli": 0, "artifact": ".5"}, "k": 3}),
+        ("ecg[weights={nli=0},weights.artifact=1.0]", "ecg", {"weights": {"nli": 0, "artifact": 1.0}}),
+        ('ecg[known_artifacts=["<a>","<b>"]]', "ecg", {"known_artifacts": ["<a>", "<b>"]}),
         ("file:my data/reviews.csv", "file:my data/reviews.csv", {}),
         ('file:"a,b [1].csv"[task="x"]', "file:a,b [1].csv", {"task": "x"}),
         ("file:'it is \"so\".csv'", 'file:it is "so".csv', {}),
@@ -79,3 +84,10 @@ def test_a_value_cannot_smuggle_in_a_second_key() -> None:
 
 def test_parameters_print_in_order_of_name() -> None:
     assert str(Selection("a", {"z": 1, "b": "x y"})) == 'a[b="x y",z=1]'
+
+
+def test_parameters_inside_a_parameter_print_by_dotted_name() -> None:
+    params = {"weights": {"nli": 0.0, "artifact": {"deep": 1}}, "aggregation": "fixed", "known": ("<a>", "b")}
+    assert str(Selection("ecg", params)) == (
+        'ecg[aggregation=fixed,known=["<a>", "b"],weights.artifact.deep=1,weights.nli=0.0]'
+    )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ecgbench.grid.selection import Selection, parse_selection
 from ecgbench.leaderboard.board import AUROC, Column, Row, Table, build_tables, render_name
 from ecgbench.results import CellRecord, Status
 
@@ -107,6 +108,14 @@ def test_parameters_make_detectors_and_noises_of_their_own() -> None:
 def test_names_show_parameters_in_order() -> None:
     assert render_name("ecg", {}) == "ecg"
     assert render_name("ecg", {"mode": "pmi", "k": 30, "on": True}) == "ecg[k=30,mode=pmi,on=true]"
+    assert render_name("ecg", {"weights": {"nli": 0.0}, "aggregation": "fixed"}) == (
+        "ecg[aggregation=fixed,weights.nli=0.0]"
+    )
+
+
+def test_a_name_on_the_board_is_what_one_types() -> None:
+    params = {"words": ["a b", "<c>"], "weights": {"nli": 0.5}, "path": "x,y"}
+    assert parse_selection(render_name("ecg", params)) == Selection("ecg", params)
 
 
 def test_values_by_cutoff_are_found() -> None:

@@ -187,7 +187,7 @@ def test_identical_rankings_are_reported_only_where_all_cells_agree() -> None:
 
 def test_failed_model_replies_are_counted() -> None:
     board = render_board([cell("ecg", seed=0, failed_attempts=2), cell("ecg", seed=1, failed_attempts=3)])
-    assert "- ecg: 5 model replies never became valid" in board
+    assert "- ecg: 5 model replies never became valid in 2 cells" in board
 
 
 def test_two_datasets_of_one_name_are_told_apart() -> None:

@@ -58,3 +58,31 @@ def test_one_seed_fits_a_terminal_of_eighty_columns() -> None:
     assert "llm_mismatch" in text
     assert "marker_probe †" in text
     assert "AUROC" in text
+
+
+def test_what_was_found_stands_under_its_table_each_once() -> None:
+    findings = ["token [b] with label positive: 5 items"]
+    records = [record(name, seed=seed, findings=findings) for name in ("ecg", "twin") for seed in (0, 1)]
+    text = shown(*records, *(record("loss", seed=seed, metrics={"auroc": 0.25}) for seed in (0, 1)))
+    lines = [line.rstrip() for line in text.splitlines()]
+    assert lines[-2:] == [
+        "- loss ranks against the truth: AUROC 0.250, flipped 0.750",
+        "- ecg, twin (seeds 0, 1): token [b] with label positive: 5 items",
+    ]
+    assert text.index("status") < text.index("- loss")
+
+
+def test_each_table_has_its_own_findings() -> None:
+    text = shown(record("a", findings=["one thing"]), record("b", noise="zzz", findings=["another"]))
+    assert text.index("noise=uniform") < text.index("one thing") < text.index("noise=zzz") < text.index("another")
+
+
+def test_a_finding_cannot_steer_the_terminal() -> None:
+    assert "\x1b" not in shown(record("a", findings=["red \x1b[31m text"]))
+
+
+def test_names_and_status_of_several_seeds_can_be_read_in_eighty_columns() -> None:
+    params = {"aggregation": "fixed", "weights": {"nli": 0.0}}
+    text = shown(*(record("ecg", seed=seed, detector_params=params) for seed in range(3)), width=80)
+    assert "ecg[aggrega" in text
+    assert " ok " in text
