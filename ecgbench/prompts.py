@@ -27,6 +27,12 @@ MAX_RATIONALE_WORDS = 25
 _SPAN_LIMIT_WORDS = 20
 _TAIL_SHARE = 4
 _EVIDENCE, _REASON, _BETWEEN = "Evidence:", "Reason:", " | "
+_UNDECIDED = ("unclear", "unknown", "not stated")
+"""How a hypothesis ends where the premise does not tell: the first that is no label's name."""
+_TELLS_NOTHING = (
+    ("the; of it; there", "The text says nothing about the {noun}."),
+    ("a; and then; for", "These words do not show the {noun}."),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,31 @@ def explanation_prompt(
     """Ask for evidence and reason of a label; shares the prefix of `label_prompt`."""
     asked = label_prompt(description, shots, text, settings)
     return Prompt(asked.prefix, f"{asked.suffix} {label}\n{_EVIDENCE}")
+
+
+def render_hypothesis(description: TaskDescription, label: str) -> str:
+    """Say in one sentence that an item has a label."""
+    return f"The {description.noun} is {label}."
+
+
+def nli_prompt(description: TaskDescription, shots: Sequence[Shot], premise: str) -> Prompt:
+    """Ask how the hypothesis on a premise ends: `nli_answers` are the continuations to score.
+
+    The examples are the shots' explanations, and between them premises that tell nothing. No header: with
+    one the answers are worse.
+    """
+    asked = "\n" + render_hypothesis(description, "").removesuffix(" .")
+    examples = [(str(Explanation(shot.label, shot.evidence, shot.reason)), shot.label) for shot in shots]
+    for i, (words, reason) in enumerate(_TELLS_NOTHING, 1):
+        silent = Explanation("", (words,), reason.format(noun=description.noun))
+        examples.insert(i * len(examples) // (len(_TELLS_NOTHING) + 1), (str(silent), nli_answers(description)[-1]))
+    return Prompt("".join(f"{shown}{asked} {answer}{STOP}" for shown, answer in examples), premise + asked)
+
+
+def nli_answers(description: TaskDescription) -> tuple[str, ...]:
+    """Return the label names, and last the word for a premise that does not tell."""
+    names = {name.lower() for name in description.label_names}
+    return (*description.label_names, next(word for word in _UNDECIDED if word not in names))
 
 
 def render_prefix(description: TaskDescription, shots: Sequence[Shot], settings: LlmSettings) -> str:

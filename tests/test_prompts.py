@@ -1,10 +1,20 @@
 """Prompts are rendered from a description alone, and only usable replies become explanations."""
 
+from dataclasses import replace
+
 import pytest
 
 from ecgbench.data import Shot, TaskDescription
 from ecgbench.profiles import LlmSettings
-from ecgbench.prompts import cut_words, explanation_prompt, label_prompt, parse_reply
+from ecgbench.prompts import (
+    cut_words,
+    explanation_prompt,
+    label_prompt,
+    nli_answers,
+    nli_prompt,
+    parse_reply,
+    render_hypothesis,
+)
 
 SETTINGS = LlmSettings(model="none", text_words=8, shot_words=6)
 SHOTS = (
@@ -104,3 +114,24 @@ def test_rationale_is_cut_at_25_words_and_one_line():
     explanation = read(' "blue"\nReason: ' + "word " * 40 + "\nmore")
     assert explanation is not None
     assert explanation.rationale.split() == ["word"] * 25
+
+
+def test_nli_prompt_ends_where_the_hypothesis_tells():
+    prompt = nli_prompt(WEATHER, SHOTS, "Evidence: fog | Rationale: It is damp.")
+    assert prompt.suffix == "Evidence: fog | Rationale: It is damp.\nThe weather of the report is"
+    assert render_hypothesis(WEATHER, "dry") == "The weather of the report is dry."
+
+
+def test_nli_examples_are_the_shots_explanations_and_premises_that_tell_nothing():
+    prefix = nli_prompt(WEATHER, SHOTS, "x").prefix
+    blocks = prefix.split("\n\n")
+    assert [block.rpartition(" ")[2] for block in blocks[:-1]] == ["unclear", "wet", "unclear", "dry"]
+    assert blocks[-2] == "Evidence: sun; blue sky | Rationale: No clouds.\nThe weather of the report is dry"
+    assert blocks[-1] == ""
+
+
+def test_the_undecided_answer_is_no_label():
+    assert nli_answers(WEATHER) == ("wet", "dry", "unclear")
+    air = replace(WEATHER, label_names=("clear", "Unclear"))
+    assert nli_answers(air) == ("clear", "Unclear", "unknown")
+    assert " unknown\n\n" in nli_prompt(air, (), "x").prefix

@@ -124,7 +124,9 @@ class TextArtifact(Artifact[T]):
 
 
 def artifact_title(artifact: Artifact[Any]) -> str:
-    """Name an artifact for people: its class, and in brackets the artifacts among its fields."""
-    values = (getattr(artifact, f.name) for f in dataclasses.fields(artifact))
-    over = ", ".join(artifact_title(value) for value in values if isinstance(value, Artifact))
+    """Name an artifact for people: its class, and in brackets the artifacts among its fields, or its one model."""
+    values = [getattr(artifact, f.name) for f in dataclasses.fields(artifact)]
+    parts = [artifact_title(value) for value in values if isinstance(value, Artifact)]
+    model = getattr(getattr(artifact, "model", None), "model", None)
+    over = ", ".join([*parts, *([str(model)] if model else [])])
     return f"{type(artifact).__name__}({over})" if over else type(artifact).__name__

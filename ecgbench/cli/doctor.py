@@ -47,7 +47,7 @@ def _diagnose(profile: Any, store: Any) -> str:
     from ecgbench.engines.models import is_ready, required_modules
     from ecgbench.registry import missing_modules
 
-    settings = (profile.encoder, profile.classifier, profile.llm)
+    settings = (profile.encoder, profile.classifier, profile.llm, *profile.nli)
     needed = [module for setting in settings for module in required_modules(setting, store.models)]
     missing = missing_modules(tuple(dict.fromkeys([*needed, "faiss"])))
     if missing:

@@ -194,6 +194,12 @@ def test_invalid_reply_is_asked_once_more_and_then_recorded_as_failed(llm):
     assert len(llm.batches[1]) == len(set(llm.drawn)) == 2
 
 
+def test_a_batch_of_valid_replies_is_asked_once(llm):
+    requests = explanation_requests()
+    assert None not in rows(resolved(Explanations()), [requests[0], requests[3]])
+    assert len(llm.batches) == 1
+
+
 def sample_requests(probabilities: Sequence[Sequence[float]] = ((0.9, 0.1),) * 4) -> Sequence[Any]:
     given = inputs(shots=ShotSets(SHOTS), labels=np.array(probabilities))
     return resolved(ExplanationSamples()).requests(task(), given)
