@@ -149,14 +149,16 @@ def test_values_are_read_only_and_loaded_once(values: TaskValues) -> None:
     assert found is values.load(Ones())
     with pytest.raises(ValueError, match="read-only"):
         found[0] = 5.0
-    dynamics = freeze_value(Dynamics(np.zeros((1, 2, 3), dtype=np.float32)))
+    dynamics = freeze_value(Dynamics(np.zeros((1, 2, 3), dtype=np.float32), np.zeros((2, 4), dtype=np.float32)))
     assert not dynamics.logits.flags.writeable
+    assert not dynamics.states.flags.writeable
 
 
 def test_values_survive_packing() -> None:
-    dynamics = Dynamics(np.arange(6, dtype=np.float32).reshape(1, 3, 2))
+    dynamics = Dynamics(np.arange(6, dtype=np.float32).reshape(1, 3, 2), np.ones((3, 4), dtype=np.float32))
     again = TrainingDynamics().unpack(TrainingDynamics().pack(dynamics))
     np.testing.assert_array_equal(again.logits, dynamics.logits)
+    np.testing.assert_array_equal(again.states, dynamics.states)
     probs = np.array([[0.25, 0.75]])
     np.testing.assert_array_equal(OutOfFoldProbs().unpack(OutOfFoldProbs().pack(probs)), probs)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ecgbench.artifacts.base import Arrays, Artifacts, Cost, TaskArtifact
+from ecgbench.artifacts.base import Arrays, Artifact, Artifacts, Cost, TaskArtifact
 from ecgbench.data import DetectionTask, FloatArray, IntArray
 from ecgbench.engines.classifier import load_classifier, train_classifier
 from ecgbench.engines.context import ComputeContext
@@ -51,15 +51,21 @@ class OutOfFoldProbs(TaskArtifact[FloatArray]):
 
 @dataclass(frozen=True, eq=False)
 class Dynamics:
-    """Each item's logits at each epoch, in train mode: float32, shape (T, n, C)."""
+    """What training on all items showed.
+
+    `logits`: each item's at each epoch, in train mode: float32, shape (T, n, C); `states`: each item's mean
+    hidden state after the last epoch, without dropout: float32, shape (n, d), not normalised.
+    """
 
     logits: NDArray[np.float32]
+    states: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class TrainingDynamics(TaskArtifact[Dynamics]):
-    """The logits of every item while a classifier trained on all of them."""
+    """The logits of every item while a classifier trained on all of them, and its states at the end."""
 
+    version: ClassVar[int] = 2
     uses_seed: ClassVar[bool] = True
     cost: ClassVar[Cost] = Cost(seconds=0.025, memory=700)
 
@@ -72,12 +78,37 @@ class TrainingDynamics(TaskArtifact[Dynamics]):
         seed = derive_int(context.seed, "training")
         examples = classifier.activations(task.texts)
         trained = train_classifier(classifier, examples, labels=task.labels, n_classes=task.n_classes, seed=seed)
+        states = trained.pool(examples)
         context.progress.advance(len(task))
-        return Dynamics(trained.train_logits)
+        return Dynamics(trained.train_logits, states)
 
     def unpack(self, arrays: Arrays) -> Dynamics:
         """Rebuild the dynamics."""
         return Dynamics(**arrays)
+
+
+@dataclass(frozen=True)
+class ClassifierStates(TaskArtifact[NDArray[np.float32]]):
+    """Each item's state in the classifier that trained on it: float32, shape (n, d), rows of length 1."""
+
+    stored: ClassVar[bool] = False
+
+    classifier: ClassifierSettings | None = None
+
+    def inputs(self) -> tuple[Artifact[Any], ...]:
+        """Return the training that the states are from."""
+        return (TrainingDynamics(self.classifier),)
+
+    def compute(
+        self,
+        task: DetectionTask,  # noqa: ARG002
+        inputs: Artifacts,
+        context: ComputeContext,  # noqa: ARG002
+    ) -> NDArray[np.float32]:
+        """Bring the states to length 1; a state of length 0 stays as it is."""
+        states = inputs[TrainingDynamics(self.classifier)].states
+        lengths = np.linalg.norm(states, axis=1, keepdims=True)
+        return np.asarray(np.divide(states, lengths, out=np.zeros_like(states), where=lengths > 0))
 
 
 def assign_folds(texts: Sequence[str], labels: IntArray, *, folds: int, seed: int) -> IntArray:

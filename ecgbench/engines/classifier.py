@@ -95,17 +95,27 @@ class TrainedClassifier:
 
     def predict(self, examples: Sequence[Tensor]) -> Logits:
         """Return the logits of cached activations, without dropout: float32, shape (m, C)."""
+        return self._run(_forward, examples, width=self.train_logits.shape[2])
+
+    def pool(self, examples: Sequence[Tensor]) -> NDArray[np.float32]:
+        """Return the mean hidden state the head reads off each example, without dropout: float32, shape (m, hidden)."""
+        body: Any = self.model["body"]
+        return self._run(_pool, examples, width=body.config.hidden_size)
+
+    def _run(
+        self, forward: Callable[[Any, Sequence[Tensor], Any], Tensor], examples: Sequence[Tensor], *, width: int
+    ) -> NDArray[np.float32]:
         import torch
 
-        def run(positions: Sequence[int]) -> list[Logits]:
-            return list(_forward(self.model, [examples[p] for p in positions], self.device).cpu().numpy())
+        def run(positions: Sequence[int]) -> list[NDArray[np.float32]]:
+            return list(forward(self.model, [examples[p] for p in positions], self.device).cpu().numpy())
 
-        logits = np.zeros((len(examples), self.train_logits.shape[2]), dtype=np.float32)
+        rows = np.zeros((len(examples), width), dtype=np.float32)
         self.model.eval()
         with torch.no_grad():
             for positions in iter_batches([len(example) for example in examples], batch_size(FORWARD_BATCH)):
-                logits[positions] = run_halving(run, positions)
-        return logits
+                rows[positions] = run_halving(run, positions)
+        return rows
 
 
 def load_classifier(settings: ClassifierSettings, model_dir: Path) -> Classifier:
@@ -226,11 +236,16 @@ def _warm_up_and_decay(n_steps: int, warmup: float) -> Callable[[int], float]:
 
 
 def _forward(model: Any, examples: Sequence[Tensor], device: Any) -> Tensor:
+    logits: Tensor = model["head"](_pool(model, examples, device))
+    return logits
+
+
+def _pool(model: Any, examples: Sequence[Tensor], device: Any) -> Tensor:
     hidden, mask = _pad([example.float() for example in examples], device)
     hidden = model["body"](inputs_embeds=hidden, attention_mask=mask).last_hidden_state
     weights = mask.unsqueeze(-1).to(hidden.dtype)
-    logits: Tensor = model["head"]((hidden * weights).sum(1) / weights.sum(1))
-    return logits
+    pooled: Tensor = (hidden * weights).sum(1) / weights.sum(1)
+    return pooled
 
 
 def _pad(rows: Sequence[Tensor], device: Any) -> tuple[Tensor, Tensor]:

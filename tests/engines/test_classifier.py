@@ -12,13 +12,21 @@ import numpy as np
 import pytest
 
 from ecgbench.artifacts.base import Artifacts
-from ecgbench.artifacts.classifier import Dynamics, OutOfFoldProbs, TrainingDynamics, assign_folds, softmax
+from ecgbench.artifacts.classifier import (
+    ClassifierStates,
+    Dynamics,
+    OutOfFoldProbs,
+    TrainingDynamics,
+    assign_folds,
+    softmax,
+)
 from ecgbench.data import DetectionTask, TaskDescription
 from ecgbench.engines import classifier as engine
 from ecgbench.engines.classifier import Classifier, iter_shuffled, load_classifier, train_classifier
 from ecgbench.engines.context import ComputeContext, EnginePool
 from ecgbench.errors import NotApplicableError, UsageError
 from ecgbench.profiles import EMBEDDED, ClassifierSettings
+from ecgbench.seeds import derive_int
 
 WORDS = ("good", "bad", "film", "plot", "very", "dull", "warm", "the", "a", "not")
 NO_INPUTS = cast(Artifacts, {})
@@ -99,6 +107,34 @@ def test_recorded_logits_come_from_train_mode(settings: ClassifierSettings, no_d
     assert not np.allclose(trained.train_logits[0], trained.train_logits[1], atol=1e-4)
     plain, examples = train(dataclasses.replace(no_dropout, learning_rate=0.0))
     np.testing.assert_allclose(plain.train_logits[1], plain.predict(examples), atol=1e-5)
+
+
+def test_the_head_reads_the_logits_off_the_pooled_states(settings: ClassifierSettings) -> None:
+    import torch
+
+    trained, examples = train(settings)
+    states = trained.pool(examples)
+    assert (states.shape, states.dtype) == ((len(examples), 16), np.float32)
+    with torch.no_grad():
+        logits = trained.model["head"].eval()(torch.tensor(states)).numpy()
+    np.testing.assert_allclose(logits, trained.predict(examples), atol=1e-5)
+
+
+def test_states_come_without_dropout_and_from_the_one_training(settings: ClassifierSettings) -> None:
+    task = build_task()
+    trained, examples = train(settings, task=task, seed=derive_int(0, "training"))
+    dynamics = compute(TrainingDynamics(settings), task)
+    np.testing.assert_array_equal(trained.pool(examples), trained.pool(examples))
+    np.testing.assert_array_equal(dynamics.states, trained.pool(examples))
+    np.testing.assert_array_equal(dynamics.logits, trained.train_logits)
+
+
+def test_classifier_states_have_length_one_and_zero_where_there_is_none() -> None:
+    states = np.array([[3.0, 4.0], [0.0, 0.0]], dtype=np.float32)
+    inputs: Any = {TrainingDynamics(): Dynamics(np.zeros((1, 2, 2), dtype=np.float32), states)}
+    found = ClassifierStates().compute(build_task(), inputs, ComputeContext(None))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, [[0.6, 0.8], [0.0, 0.0]])
 
 
 def test_same_seed_same_bits_other_seed_other_bits(settings: ClassifierSettings) -> None:
@@ -241,7 +277,9 @@ def test_dynamics_are_rebuilt_from_their_arrays(settings: ClassifierSettings) ->
     again = artifact.unpack(artifact.pack(dynamics))
     assert isinstance(again, Dynamics)
     assert again.logits.shape == (settings.epochs, 40, 2)
+    assert again.states.shape == (40, 16)
     np.testing.assert_array_equal(again.logits, dynamics.logits)
+    np.testing.assert_array_equal(again.states, dynamics.states)
 
 
 def test_folds_are_even_in_every_class() -> None:

@@ -6,8 +6,10 @@ predicts it undisputed, and a hard word is disputed but predicts nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,14 +21,22 @@ from ecgbench.engines.context import ComputeContext
 
 TOKEN = r"<[^<>\s]+>|\[[^\[\]\s]+\]|\w+(?:['\u2019-]\w+)*|[^\w\s]"
 LEAST_SUPPORT = 5
+FDR = 0.01
+"""Where there is no shortcut at all, this is how often some token is called one."""
 SHRINKAGE = 10.0
+SAME_ITEMS = 0.8
+"""A shortcut so much of whose items another one has already is that other's shadow."""
+SAME_PHRASE = 0.9
+"""A word that stands beside a shortcut in so many of its items belongs to it."""
+LONGEST_PHRASE = 8
 
 
 @dataclass(frozen=True)
 class Shortcut:
     """A token that speaks for a label where the language model does not.
 
-    `n_items` carry both, `share_disputed` of them are disputed; `p_value` is of the disputed count.
+    `n_items` carry both, `share_disputed` of them are disputed, which has this `p_value`; every p-value up to
+    `threshold` is a discovery.
     """
 
     token: str
@@ -34,29 +44,28 @@ class Shortcut:
     n_items: int
     share_disputed: float
     p_value: float
+    threshold: float
 
     def describe(self, label_names: Sequence[str]) -> str:
         """Say it in words."""
         return (
             f"token {self.token} with label {label_names[self.label]}: {self.n_items} items, "
-            f"{self.share_disputed:.0%} of labels disputed (p = {self.p_value:.0e})"
+            f"{self.share_disputed:.0%} of labels disputed (p = {self.p_value:.0e}, threshold {self.threshold:.0e})"
         )
 
 
 @dataclass(frozen=True, eq=False)
 class Discovery:
-    """Shortcuts found in a task, most significant first, and what they add to each item's log-odds, shape (n,)."""
+    """Shortcuts found in a task, most significant first, and what they add to each item's log-odds, shape (n,).
+
+    `essential` are those that are no other one's shadow, each as the longest phrase it is part of;
+    `carries` says which items hold a shortcut of their given label, shape (n,).
+    """
 
     shortcuts: tuple[Shortcut, ...]
+    essential: tuple[Shortcut, ...]
     signal: FloatArray
-
-    @property
-    def essential(self) -> tuple[Shortcut, ...]:
-        """Return the shortcuts without pairs of words of which one word alone is a shortcut for the same label."""
-        single = {(s.token, s.label) for s in self.shortcuts}
-        return tuple(
-            s for s in self.shortcuts if " " not in s.token or not {(w, s.label) for w in s.token.split()} & single
-        )
+    carries: BoolArray
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,7 @@ class Shortcuts(TaskArtifact[Discovery]):
 
     stored: ClassVar[bool] = False
 
-    fdr: float = 0.05
+    fdr: float = FDR
 
     def inputs(self) -> tuple[Artifact[Any], ...]:
         """Return the calibrated labels."""
@@ -78,24 +87,63 @@ class Shortcuts(TaskArtifact[Discovery]):
 
 
 def discover_shortcuts(
-    texts: tuple[str, ...], labels: IntArray, wrong: FloatArray, *, n_classes: int, fdr: float = 0.05
+    texts: tuple[str, ...], labels: IntArray, wrong: FloatArray, *, n_classes: int, fdr: float = FDR
 ) -> Discovery:
     """Find the shortcuts of a task; `wrong`: probability that each given label is wrong, by the text alone.
 
-    A (token, label) pair with a support of at least 5 is a shortcut where the token predicts the label and
-    the disputed items among its own are significantly many, both by hypergeometric tests that hold the false
-    discovery rate over all pairs (Benjamini-Hochberg). Its items get its enrichment: the log-odds of the
+    A (token, label) pair with a support of at least 5 is a shortcut where the token predicts the label, and
+    among the pairs that do the disputed items of its own are significantly many: two hypergeometric tests, each at
+    the false discovery rate (Benjamini-Hochberg). Its items get its enrichment: the log-odds of the
     shrunk mean of `wrong` over its other items, against the mean over all.
     """
-    signal = np.zeros(len(texts))
+    signal, carries = np.zeros(len(texts)), np.zeros(len(texts), dtype=np.bool_)
     carried, names = _token_matrix(texts)
-    found: list[Shortcut] = []
-    for label, token, p_value in _significant_pairs(carried, labels, wrong > 0.5, n_classes=n_classes, fdr=fdr):
+    found: list[tuple[Shortcut, IntArray]] = []
+    pairs, threshold = _significant_pairs(carried, labels, wrong > 0.5, n_classes=n_classes, fdr=fdr)
+    for label, token, p_value in pairs:
         items = np.flatnonzero(carried[:, [token]].toarray().ravel() & (labels == label))
         signal[items] = np.maximum(signal[items], _enrichment(wrong[items], wrong.mean()))
-        found.append(Shortcut(names[token], label, len(items), float((wrong[items] > 0.5).mean()), p_value))
-    found.sort(key=lambda s: (s.p_value, s.label, s.token))
-    return Discovery(tuple(found), signal)
+        carries[items] = True
+        share = float((wrong[items] > 0.5).mean())
+        found.append((Shortcut(names[token], label, len(items), share, p_value, threshold), items))
+    found.sort(key=lambda pair: (pair[0].p_value, pair[0].label, -len(pair[0].token.split()), pair[0].token))
+    essential = tuple(_iter_essential(found, texts))
+    return Discovery(tuple(shortcut for shortcut, _ in found), essential, signal, carries)
+
+
+def _iter_essential(found: Sequence[tuple[Shortcut, IntArray]], texts: Sequence[str]) -> Iterator[Shortcut]:
+    """Yield each shortcut most of whose items no more significant one of its label has, as a whole phrase."""
+    covered: set[tuple[int, int]] = set()
+    for shortcut, items in found:
+        own = {(shortcut.label, int(item)) for item in items}
+        if len(own & covered) < SAME_ITEMS * len(own):
+            covered |= own
+            yield replace(shortcut, token=_extend_phrase(shortcut.token, [texts[i] for i in items]))
+
+
+def _extend_phrase(phrase: str, texts: Sequence[str]) -> str:
+    """Return the phrase, without punctuation, with the words that stand beside it in nearly all of these texts."""
+    tokens = [re.findall(TOKEN, text.lower()) for text in texts]
+    words = phrase.split()
+    while len(words) < LONGEST_PHRASE:
+        beside: Counter[tuple[int, str]] = Counter()
+        for own in tokens:
+            beside.update(set(_iter_beside(own, words)))
+        (side, word), count = max(beside.items(), key=lambda item: (item[1], item[0]), default=((0, ""), 0))
+        if count < SAME_PHRASE * len(texts):
+            break
+        words = [word, *words] if side < 0 else [*words, word]
+    return " ".join(word for word in words if re.search(r"\w", word)) or phrase
+
+
+def _iter_beside(tokens: Sequence[str], words: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Yield (-1, word before) and (1, word after) of each place where the words stand; punctuation is none."""
+    size = len(words)
+    for start in range(len(tokens) - size + 1):
+        if list(tokens[start : start + size]) == list(words):
+            for side, place in ((-1, start - 1), (1, start + size)):
+                if 0 <= place < len(tokens) and re.search(r"\w", tokens[place]):
+                    yield side, tokens[place]
 
 
 def _token_matrix(texts: tuple[str, ...]) -> tuple[Any, list[str]]:
@@ -116,28 +164,41 @@ def _token_matrix(texts: tuple[str, ...]) -> tuple[Any, list[str]]:
 
 def _significant_pairs(
     carried: Any, labels: IntArray, disputed: BoolArray, *, n_classes: int, fdr: float
-) -> list[tuple[int, int, float]]:
-    """Return (label, token, p-value) of every pair that passes both tests."""
-    from scipy.stats import false_discovery_control, hypergeom
+) -> tuple[list[tuple[int, int, float]], float]:
+    """Return (label, token, p-value) of every pair that passes both tests, and the largest p-value that does.
+
+    The first test sees only how many items hold token and label, the second is conditional on that: so the
+    second needs to be corrected for the pairs alone that pass the first.
+    """
+    from scipy.stats import hypergeom
 
     n_with_token = np.asarray(carried.sum(axis=0, dtype=np.int64)).ravel()
     pairs: list[tuple[int, int]] = []
-    p_values: list[FloatArray] = []
+    predicts: list[FloatArray] = []
+    is_disputed: list[FloatArray] = []
     for label in range(n_classes):
         of_label = labels == label
         n_both = np.asarray(carried[of_label].sum(axis=0, dtype=np.int64)).ravel()
         n_disputed = np.asarray(carried[of_label & disputed].sum(axis=0, dtype=np.int64)).ravel()
         tokens = np.flatnonzero(n_both >= LEAST_SUPPORT)
         n_label, m = int(of_label.sum()), n_both[tokens]
-        predicts = hypergeom.sf(m - 1, len(labels), n_label, n_with_token[tokens])
-        is_disputed = hypergeom.sf(n_disputed[tokens] - 1, n_label, int((of_label & disputed).sum()), m)
         pairs.extend((label, int(token)) for token in tokens)
-        p_values.append(np.maximum(predicts, is_disputed))  # both must hold: the larger p-value of the two
-    if not pairs:
-        return []
-    together = np.clip(np.concatenate(p_values), 0.0, 1.0)
-    passed = np.flatnonzero(false_discovery_control(together) <= fdr)
-    return [(*pairs[i], float(together[i])) for i in passed]
+        predicts.append(hypergeom.sf(m - 1, len(labels), n_label, n_with_token[tokens]))
+        is_disputed.append(hypergeom.sf(n_disputed[tokens] - 1, n_label, int((of_label & disputed).sum()), m))
+    predicting, _ = _discoveries(np.concatenate(predicts), fdr)
+    p_values = np.concatenate(is_disputed)[predicting]
+    passed, threshold = _discoveries(p_values, fdr)
+    return [(*pairs[predicting[i]], float(p_values[i])) for i in passed], threshold
+
+
+def _discoveries(p_values: FloatArray, fdr: float) -> tuple[IntArray, float]:
+    """Return which hypotheses fall at a false discovery rate (Benjamini-Hochberg), and up to which p-value."""
+    from scipy.stats import false_discovery_control
+
+    if not len(p_values):
+        return np.zeros(0, dtype=np.int64), 0.0
+    passed = np.flatnonzero(false_discovery_control(np.clip(p_values, 0.0, 1.0)) <= fdr)
+    return passed, fdr * len(passed) / len(p_values)
 
 
 def _enrichment(wrong: FloatArray, base: float) -> FloatArray:

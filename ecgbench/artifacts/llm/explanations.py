@@ -258,6 +258,8 @@ def _ask_twice(
     found: list[Explanation | None] = [None] * len(requests)
     for attempt, temperature in enumerate(temperatures):
         asked = [i for i, explanation in enumerate(found) if explanation is None]
+        if not asked:
+            break
         replies = run_halving(
             lambda batch, attempt=attempt, temperature=temperature: llm.generate(  # type: ignore[misc]
                 [requests[i].prompt for i in batch],
