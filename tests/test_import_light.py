@@ -38,7 +38,10 @@ def imported_by(*arguments: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["run", "--help"], ["plugins"], ["detectors"], ["noises"], ["metrics"], ["datasets"]],
+    [
+        *(["--help"], ["--version"], ["run", "--help"], ["inspect", "--help"], ["explain", "--help"]),
+        *(["cache", "export", "--help"], ["plugins"], ["detectors"], ["noises"], ["metrics"], ["datasets"]),
+    ],
     ids=" ".join,
 )
 def test_looking_imports_nothing_heavy(arguments: list[str]) -> None:
@@ -60,8 +63,9 @@ def test_planning_the_readme_line_imports_nothing_heavy(workspace: Workspace) ->
 def test_the_board_and_the_cache_import_nothing_heavy(workspace: Workspace) -> None:
     workspace.run("toy_lengths")
     cache, out = str(workspace.folder / "cache"), str(workspace.folder / "out")
-    for arguments in (["leaderboard", "--check", "--out", out], ["cache", "info", "--cache", cache]):
-        assert imported_by(*arguments) == []
+    looks = [["leaderboard", "--check", "--out", out], ["cache", "info"], ["cache", "export", "explanations"]]
+    for arguments in looks:
+        assert imported_by(*arguments, *(["--cache", cache] if arguments[0] == "cache" else [])) == []
 
 
 def test_the_probe_sees_a_heavy_import(workspace: Workspace) -> None:

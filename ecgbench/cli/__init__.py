@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from ecgbench.cli import cache, doctor, fetch, leaderboard, listings, plan, run
+from ecgbench.cli import cache, doctor, explain, fetch, inspect, leaderboard, listings, plan, run
 from ecgbench.cli import options as opt
 
 INTERRUPTED = 130
@@ -24,6 +24,8 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("plan")(plan.plan)
+app.command("inspect")(inspect.inspect)
+app.command("explain")(explain.explain)
 app.command("plugins")(listings.plugins)
 app.command("detectors")(listings.detectors)
 app.command("noises")(listings.noises)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,9 @@ app = typer.Typer(
 
 Days = Annotated[float | None, typer.Option("--older-than", min=0, help="Only what is at least so many days old.")]
 Everything = Annotated[bool, typer.Option("--all", help="Everything that was computed.")]
+What = Annotated[str, typer.Argument(help="What to export: explanations, the samples among them.")]
+Format = Annotated[str, typer.Option("--format", help="Format of the export: jsonl.")]
+ExportFile = Annotated[Path | None, typer.Option("--out", help="File to write. [default: standard output]")]
 
 
 @app.command("info")
@@ -53,3 +57,32 @@ def prune(cache: opt.CacheFolder = None, older_than: Days = None, everything: Ev
         raise UsageError("say what to remove: --older-than DAYS or --all")
     removed = opt.open_cache(cache).prune(older_than_days=0.0 if older_than is None else older_than)
     typer.echo(f"removed {removed} entries")
+
+
+@app.command("export")
+def export(what: What, cache: opt.CacheFolder = None, format: Format = "jsonl", out: ExportFile = None) -> None:
+    """Write what the language model ever answered as JSON lines, in order of key; failed attempts are marked."""
+    import json
+    import sys
+    from contextlib import nullcontext
+
+    from ecgbench.errors import UnknownNameError, UsageError
+    from ecgbench.grid.explain import iter_stored_explanations
+
+    if what != "explanations":
+        raise UnknownNameError("export", what, ["explanations"])
+    if format != "jsonl":
+        raise UnknownNameError("--format", format, ["jsonl"])
+    store = opt.open_cache(cache, create=False)
+    is_empty = True
+    try:
+        with nullcontext(sys.stdout) if out is None else out.open("w", encoding="utf-8") as file:
+            for fields in iter_stored_explanations(store.rows):
+                file.write(json.dumps(fields) + "\n")
+                is_empty = False
+    except OSError as error:
+        if out is None:
+            raise  # a closed pipe is no fault
+        raise UsageError(f"cannot write {out}: {error.strerror or error}; give another --out FILE") from error
+    if is_empty:
+        typer.echo(f"the cache at {store.folder} holds no explanations", err=True)

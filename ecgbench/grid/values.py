@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -28,13 +28,18 @@ class NotComputedError(EcgbenchError):
         self.artifact = artifact
 
 
-def resolve_closure(needs: Iterable[Artifact[Any]], profile: Profile) -> tuple[Artifact[Any], ...]:
-    """Return the needs and all they are computed from, resolved, each once, inputs first."""
+def resolve_closure(
+    needs: Iterable[Artifact[Any]], profile: Profile, *, known: Container[Artifact[Any]] = ()
+) -> tuple[Artifact[Any], ...]:
+    """Return the needs and all they are computed from, resolved, each once, inputs first.
+
+    What is in `known` is left out, and with it what it alone is computed from.
+    """
     ordered: dict[Artifact[Any], None] = {}
 
     def visit(artifact: Artifact[Any]) -> None:
         resolved = artifact.resolve(profile)
-        if resolved not in ordered:
+        if resolved not in ordered and resolved not in known:
             for source in resolved.inputs():
                 visit(source)
             ordered[resolved] = None
@@ -89,6 +94,20 @@ class TaskValues:
     usage: dict[Artifact[Any], Usage] = field(default_factory=dict)
     _values: dict[Artifact[Any], Any] = field(default_factory=dict)
     _keys: dict[Artifact[Any], list[str]] = field(default_factory=dict)
+    _presets: dict[Artifact[Any], Callable[[], Any]] = field(default_factory=dict)
+
+    def preset(self, artifact: Artifact[T], read: Callable[[], T]) -> None:
+        """Answer an artifact by `read`, called when it is first needed, instead of computing it from this task.
+
+        Texts are still kept by what was asked of them. A stored task artifact that rests on the preset is
+        derived where it is read and never stored: its key tells of this task alone.
+        """
+        self._presets[artifact.resolve(self.profile)] = read
+        self.forget()
+
+    def closure(self, needs: Iterable[Artifact[Any]]) -> tuple[Artifact[Any], ...]:
+        """Return what the needs are computed from here, inputs first; at a preset it ends."""
+        return resolve_closure(needs, self.profile, known=self._presets)
 
     def view(self, declared: Iterable[Artifact[Any]]) -> ArtifactView:
         """Return the mapping in which just the declared artifacts can be read."""
@@ -108,7 +127,9 @@ class TaskValues:
         return self._keys[artifact], requests
 
     def key(self, artifact: TaskArtifact[Any]) -> str:
-        """Return the cache key of a task artifact here."""
+        """Return the cache key of a task artifact here; raises EcgbenchError where it rests on a preset."""
+        if self._rests_on_preset(artifact):
+            raise EcgbenchError(f"{type(artifact).__name__} rests on a preset value here: it cannot be stored")
         return task_key(artifact, self.task, self.seed, self.profile)
 
     def forget(self) -> None:
@@ -116,11 +137,16 @@ class TaskValues:
         self._values.clear()
         self._keys.clear()
 
+    def _rests_on_preset(self, artifact: Artifact[Any]) -> bool:
+        return bool(self._presets) and any(s in self._presets for s in resolve_closure([artifact], self.profile))
+
     def _read(self, artifact: Artifact[Any]) -> Any:
+        if artifact in self._presets:
+            return self._presets[artifact]()
         if isinstance(artifact, TextArtifact):
             return self._read_rows(artifact)
         assert isinstance(artifact, TaskArtifact)
-        if not artifact.stored:
+        if not artifact.stored or self._rests_on_preset(artifact):
             context = ComputeContext(engines=None, seed=self.seed)
             return artifact.compute(self.task, self.view(artifact.inputs()), context)
         arrays = self.cache.objects.get(self.key(artifact))

@@ -104,11 +104,16 @@ class RowStore:
         return {kind: RowCounts(*numbers) for kind, *numbers in self._read(sql)}
 
     def iter_rows(self, kind: str) -> Iterator[tuple[str, Row]]:
-        """Yield the rows of one kind in order of key; corrupted rows are left out."""
-        sql = "SELECT key, value, checksum, seconds FROM rows WHERE kind = ? ORDER BY key"
-        for key, value, checksum, seconds in self._read(sql, [kind]):
-            if checksum == _checksum(key, kind, value):
-                yield key, Row(value, seconds)
+        """Yield the rows of one kind in order of key, a page at a time; a corrupted row is logged and left out."""
+        sql = "SELECT key, value, checksum, seconds FROM rows WHERE kind = ? AND key > ? ORDER BY key LIMIT ?"
+        last = ""
+        while page := self._read(sql, [kind, last, _CHUNK]):
+            for key, value, checksum, seconds in page:
+                if checksum == _checksum(key, kind, value):
+                    yield key, Row(value, seconds)
+                else:
+                    logger.warning("row %s (%s) in %s is corrupted: left out", key, kind, self.path)
+            last = page[-1][0]
 
     def verify(self) -> list[str]:
         """Return one line for each fault of the file and each row whose checksum differs; empty when sound."""

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ecgbench.artifacts.base import Artifact, Artifacts, Cost, TaskArtifact, TextArtifact
+from ecgbench.artifacts.classifier import OutOfFoldProbs
 from ecgbench.data import BoolArray, Corruption, DetectionTask, FloatArray, LabeledTexts, TaskDescription
 from ecgbench.engines.context import ComputeContext
 from ecgbench.hookspecs import hookimpl
@@ -30,6 +31,7 @@ from ecgbench.specs import (
     MetricSpec,
     NoiseModel,
     NoiseModelSpec,
+    Panel,
 )
 
 BATCH = 8
@@ -275,6 +277,46 @@ class Wishful(Detector):
 
 
 @dataclass(frozen=True)
+class Shown(Detector):
+    """Rank by length and show lengths and votes, or fail in the way `fault` names."""
+
+    fault: str = "none"
+
+    def needs(self) -> tuple[Artifact[Any], ...]:
+        """Declare the lengths."""
+        return (TextLengths(),)
+
+    def score(self, task: DetectionTask, artifacts: Artifacts, rng: np.random.Generator) -> FloatArray:  # noqa: ARG002
+        """Return the lengths, or too few of them."""
+        lengths: FloatArray = artifacts[TextLengths()]
+        return lengths[1:] if self.fault == "score" else lengths
+
+    def inspection_needs(self) -> tuple[Artifact[Any], ...]:
+        """Declare the votes beside the lengths, or what the fault is about."""
+        if self.fault == "needs":
+            raise RuntimeError("inspection_needs broke")
+        further: dict[str, Artifact[Any]] = {"artifact": Broken(), "classifier": OutOfFoldProbs()}
+        return (TextLengths(), WordVotes(), *([further[self.fault]] if self.fault in further else []))
+
+    def inspect(self, task: DetectionTask, artifacts: Artifacts) -> Any:
+        """Return one panel, or something wrong."""
+        if self.fault == "raise":
+            raise RuntimeError("the inspection\nbroke")
+        if self.fault == "exit":
+            sys.exit(3)
+        if self.fault == "undeclared":
+            return artifacts[Echoes()]
+        cells: dict[str, Any] = {"numbers": 1.5, "control": "red \x1b[31m text\nnext"}
+        rows = (
+            ("items", cells.get(self.fault, str(len(task)))),
+            ("mean length", f"{artifacts[TextLengths()].mean():.1f}"),
+            ("disputed", str(int((artifacts[WordVotes()] > 0.05).sum()))),
+        )
+        wrong: dict[str, Any] = {"strings": ["panel"], "short": [Panel("lengths", ("what",), rows)], "nothing": None}
+        return [Panel("lengths", ("what", "value"), rows)] if self.fault not in wrong else wrong[self.fault]
+
+
+@dataclass(frozen=True)
 class MeanScore(Metric):
     """A further metric: the mean suspicion; with ECGBENCH_TOY_METRIC it breaks in the way that says."""
 
@@ -314,6 +356,7 @@ def ecgbench_detectors() -> list[DetectorSpec]:
     specs = [DetectorSpec(f"toy_{name}", f"{__name__}:{kind.__name__}", "a toy") for name, kind in kinds.items()]
     return [
         *specs,
+        DetectorSpec("toy_shown", f"{__name__}:Shown", "has an inspection"),
         DetectorSpec("toy_wishful", f"{__name__}:Wishful", "cannot say what it needs"),
         DetectorSpec("toy_missing", f"{__name__}:Lengths", "needs what is not there", requires=("no_such_module",)),
         DetectorSpec("toy_absent", f"{__name__}:NoSuchClass", "points nowhere"),

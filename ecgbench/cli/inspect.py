@@ -1,0 +1,157 @@
+"""`ecgbench inspect`: what lies between the texts of a task and its scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ecgbench.cli import options as opt
+
+if TYPE_CHECKING:
+    from ecgbench.grid.inspection import DetectorInspection, TaskInspection
+    from ecgbench.grid.suite import Suite
+    from ecgbench.plugins import Plugins
+    from ecgbench.progress import Reporter
+    from ecgbench.specs import Panel
+
+ResultsFile = Annotated[
+    Path | None,
+    typer.Argument(metavar="RESULTS", help="Records of a run (.jsonl), in place of --suite or --dataset."),
+]
+
+
+def inspect(
+    results: ResultsFile = None,
+    suite: opt.SuiteFile = None,
+    profile: opt.ProfileName = None,
+    dataset: opt.DatasetNames = None,
+    n: opt.Size = None,
+    noise: opt.NoiseNames = None,
+    rate: opt.Rates = None,
+    seeds: opt.Seeds = None,
+    detectors: opt.DetectorNames = None,
+    param: opt.Params = None,
+    text_column: opt.TextColumn = None,
+    label_column: opt.LabelColumn = None,
+    true_label_column: opt.TrueLabelColumn = None,
+    task: opt.TaskNoun = None,
+    shots: opt.Shots = None,
+    out: opt.OutFolder = Path("leaderboard"),  # noqa: ARG001  # taken, so that `inspect` can stand where `run` stood
+    cache: opt.CacheFolder = None,
+    plugin: opt.PluginFiles = None,
+    rerun: opt.RerunChoice = "missing",
+    fail_fast: opt.FailFast = False,
+    offline: opt.Offline = False,
+    json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Show, for every task of a grid, what lies between the texts and each detector's scores.
+
+    It takes every option of `run`. What the cache lacks is computed first, as in `run`; no record is written.
+    Of the detectors, those are shown that have an inspection. A file of records gives the tasks it is of;
+    --detectors, --noise and --seeds then choose among them.
+    """
+    from ecgbench.cli.reporter import make_reporter
+    from ecgbench.grid.inspection import compute_inspection, iter_inspections, narrow_grids
+    from ecgbench.grid.prepare import prepare
+
+    if debug:
+        opt.start_log(debug=True)
+    columns = opt.given(
+        text_column=text_column, label_column=label_column, true_label_column=true_label_column, task=task, shots=shots
+    )
+    choice = opt.GridOptions(suite, profile, dataset, n, noise, rate, seeds, detectors, param or (), columns)
+    retry_failed = opt.read_rerun(rerun).value != "missing"
+    plugins = opt.load_plugins_or_warn(plugin)
+    suites = [] if results else [choice.build(plugins)]
+    store = opt.open_cache(cache)
+    are_all_rebuilt = True
+    with make_reporter(quiet=quiet) as reporter:
+        if results:
+            suites, are_all_rebuilt = _rebuild(results, choice, plugins, store, offline=offline, reporter=reporter)
+        grids = [prepare(built, plugins, store, offline=offline, reporter=reporter) for built in suites]
+        are_named = detectors is not None and detectors.strip() != "all"
+        grids = list(narrow_grids(grids, plugins, are_named=are_named))
+        found = compute_inspection(grids, store, reporter=reporter, retry_failed=retry_failed, fail_fast=fail_fast)
+    shown = []
+    for inspected in iter_inspections(found):
+        shown.append(inspected)
+        if not json:
+            _print(inspected)
+    if json:
+        typer.echo(opt.to_json([_as_json(inspected) for inspected in shown]))
+    if not are_all_rebuilt or not all(inspected.is_complete for inspected in shown):
+        raise typer.Exit(1)
+
+
+def _rebuild(
+    results: Path, choice: opt.GridOptions, plugins: Plugins, store: Any, *, offline: bool, reporter: Reporter
+) -> tuple[list[Suite], bool]:
+    """Return the suites of a file of records, and whether all its datasets are among them; raises UsageError."""
+    from ecgbench.errors import UsageError
+    from ecgbench.grid.rebuild import narrow_records, rebuild_suites
+    from ecgbench.results import read_records
+
+    fixed = ("suite", "profile", "dataset", "n", "rate", "params", "dataset_params")
+    if names := ", ".join(name for name in fixed if getattr(choice, name)):
+        raise UsageError(
+            f"{names}: the records of {results} say it; choose among them with --detectors, --noise, --seeds"
+        )
+    records = narrow_records(read_records(results), detectors=choice.detectors, noise=choice.noise, seeds=choice.seeds)
+    suites, refused = rebuild_suites(records, plugins, store, offline=offline, reporter=reporter)
+    if not suites:
+        raise UsageError("; ".join(refused) or f"{results} holds no record to inspect")
+    for line in refused:
+        typer.echo(f"warning: {line}", err=True)
+    return suites, not refused
+
+
+def _print(inspected: TaskInspection) -> None:
+    from ecgbench.cli.printable import to_printable
+
+    typer.echo(to_printable(f"{inspected.condition} profile={inspected.profile}"))
+    if inspected.failure is not None:
+        typer.echo(to_printable(f"failed: {inspected.failure}"))
+    if inspected.panel is not None:
+        _print_panel(inspected.panel)
+    for shown in inspected.detectors:
+        typer.echo(f"\n{to_printable(shown.detector)}")
+        for panel in shown.panels:
+            _print_panel(panel)
+        for line in _closing_lines(shown):
+            typer.echo(to_printable(line))
+    typer.echo()
+
+
+def _closing_lines(shown: DetectorInspection) -> list[str]:
+    lines = [f"failed: {reason}" for reason in shown.failures]
+    if shown.auroc is not None:
+        lines.append(f"AUROC of {shown.detector}: {shown.auroc:.3f}")
+    elif shown.no_auroc is not None:
+        lines.append(f"AUROC of {shown.detector}: none, {shown.no_auroc}")
+    return lines
+
+
+def _print_panel(panel: Panel) -> None:
+    from ecgbench.cli.printable import to_printable
+    from ecgbench.cli.tables import print_table
+
+    typer.echo(f"\n{to_printable(panel.title)}")
+    print_table([to_printable(name) for name in panel.columns], [[*map(to_printable, row)] for row in panel.rows])
+
+
+def _as_json(inspected: TaskInspection) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    condition = inspected.condition
+    return {
+        "dataset": str(condition.dataset),
+        "n": condition.n,
+        "noise": str(condition.noise),
+        "rate": condition.rate,
+        "seed": condition.seed,
+        **{key: value for key, value in asdict(inspected).items() if key != "condition"},
+    }

@@ -1,0 +1,100 @@
+"""From the records of a finished run back to the suites that give the same tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ecgbench.errors import UnknownNameError, UsageError
+from ecgbench.grid.build import dataset_key
+from ecgbench.grid.prepare import load_dataset
+from ecgbench.grid.selection import Selection, parse_selection, split_list
+from ecgbench.grid.suite import DatasetChoice, Suite, validate_suite
+from ecgbench.plugins import Plugins
+from ecgbench.progress import Reporter
+from ecgbench.results import CellRecord, latest
+from ecgbench.store.cache import Cache
+from ecgbench.store.keys import canonical_json
+
+FIX = "give the run's own --suite or --dataset in place of the file"
+
+
+def narrow_records(
+    records: Sequence[CellRecord], *, detectors: str | None = None, noise: str | None = None, seeds: str | None = None
+) -> list[CellRecord]:
+    """Return the last record of each cell that the comma-separated lists name; None and `all` name every one.
+
+    The harness's own rows are left out. Raises UnknownNameError for what no record is of.
+    """
+    kept = [record for record in latest(records) if not record.sanity]
+    aspects: list[tuple[str, str | None, Callable[[CellRecord], str]]] = [
+        ("detector", detectors, lambda r: str(Selection(r.detector, r.detector_params))),
+        ("noise model", noise, lambda r: str(Selection(r.noise, r.noise_params))),
+        ("seed", seeds, lambda r: str(r.seed)),
+    ]
+    for kind, wanted, name_of in aspects:
+        if wanted is None or wanted.strip() == "all":
+            continue
+        known = {name_of(record) for record in kept}
+        chosen = {str(parse_selection(text)) for text in split_list(wanted)}
+        for name in sorted(chosen - known):
+            raise UnknownNameError(f"{kind} in the records", name, known)
+        kept = [record for record in kept if name_of(record) in chosen]
+    return kept
+
+
+def rebuild_suites(
+    records: Sequence[CellRecord], plugins: Plugins, cache: Cache, *, offline: bool, reporter: Reporter
+) -> tuple[list[Suite], list[str]]:
+    """Return a suite for each dataset of the records, and a line for each that cannot be rebuilt."""
+    groups: dict[tuple[Any, ...], list[CellRecord]] = {}
+    for record in records:
+        groups.setdefault((record.dataset, record.n, record.profile, record.data_key), []).append(record)
+    suites: list[Suite] = []
+    refused: list[str] = []
+    for group in groups.values():
+        try:
+            choice = _find_dataset(group[0], plugins, cache, offline=offline, reporter=reporter)
+            suites.append(_rebuild(group, choice, plugins))
+        except UsageError as error:
+            refused.append(str(error))
+    return suites, refused
+
+
+def _find_dataset(
+    record: CellRecord, plugins: Plugins, cache: Cache, *, offline: bool, reporter: Reporter
+) -> DatasetChoice:
+    """Return the choice that loads the very items of the record; raises UsageError where none does."""
+    selection = parse_selection(record.dataset)
+    head = selection.name.partition(":")[0]
+    if getattr(plugins.datasets[head].resolve(), "argument", None) is not None:
+        raise UsageError(f"the records of {record.dataset} do not say where the file lies or how it was read: {FIX}")
+    # All items are another order than a sample of as many: the digest tells which it was.
+    for n in (record.n, "all"):
+        choice = DatasetChoice(name=selection.name, n=n, params=dict(selection.params))
+        data = load_dataset(choice, plugins, cache, offline=offline, reporter=reporter)
+        if record.data_key in ("", dataset_key(data)):
+            return choice
+    raise UsageError(f"{record.dataset} n={record.n} is not what it was when the records were made: {FIX}")
+
+
+def _rebuild(records: Sequence[CellRecord], dataset: DatasetChoice, plugins: Plugins) -> Suite:
+    noises: dict[str, dict[str, Any]] = {}
+    detectors: dict[str, dict[str, Any]] = {}
+    for record in records:
+        noise = {"name": record.noise, "rates": [record.rate], "params": dict(record.noise_params)}
+        seeds = noises.setdefault(canonical_json(noise), {**noise, "seeds": []})["seeds"]
+        seeds += [record.seed] if record.seed not in seeds else []
+        if record.detector in plugins.detectors.names:
+            params = dict(record.detector_params)
+            detectors[str(Selection(record.detector, params))] = {"name": record.detector, "params": params}
+    if not detectors:
+        raise UsageError(f"no detector of the records of {records[0].dataset} is installed; --plugin FILE adds one")
+    raw = {
+        "name": "inspect",
+        "profile": records[0].profile,
+        "datasets": [dataset.model_dump(mode="json")],
+        "noises": list(noises.values()),
+        "detectors": list(detectors.values()),
+    }
+    return validate_suite(raw, where="the records")
