@@ -20,10 +20,8 @@ from ecgbench.artifacts.llm import Explanations, ReliabilityScores
 from ecgbench.artifacts.nli import NliScores
 from ecgbench.data import FloatArray
 from ecgbench.errors import UsageError
-from ecgbench.prompts import Explanation
 from ecgbench_detectors.ecg import signals as module
 from ecgbench_detectors.ecg.graph import ExplanationGraph, neighbourhood_surprise
-from ecgbench_detectors.ecg.shortcuts import TOKEN
 from ecgbench_detectors.ecg.signals import (
     ArtifactFocus,
     Contradiction,
@@ -33,8 +31,8 @@ from ecgbench_detectors.ecg.signals import (
     Signal,
     SignalSource,
     area_under_margin,
-    count_evidence,
 )
+from ecgbench_detectors.ecg.tokens import TOKEN
 
 KNOWN = ("<LBL_POS>", "plot")
 SOURCES: tuple[SignalSource, ...] = (
@@ -99,17 +97,6 @@ def test_known_artifacts_count_by_their_share_of_the_evidence(seed: int) -> None
     found = ArtifactFocus(KNOWN).measure(inputs.task, inputs.artifacts)
     np.testing.assert_allclose(found.values, filled(shares, inputs))
     np.testing.assert_array_equal(found.confidence, inputs.is_valid)
-
-
-def test_a_marker_is_one_token_and_spans_stay_apart() -> None:
-    explanations = (
-        Explanation("a", ("Good <lbl_pos>", "don't \0 [RATING=5]"), "r"),
-        None,
-        Explanation("a", ("x x",), "r"),
-    )
-    counts, names = count_evidence(explanations)
-    assert names == ["<lbl_pos>", "[rating=5]", "don't", "good", "x"]
-    np.testing.assert_array_equal(counts.toarray(), [[1, 1, 1, 1, 0], [0] * 5, [0, 0, 0, 0, 2]])
 
 
 @pytest.mark.parametrize("token", ["two words", "", " x", "<lbl_pos> "])

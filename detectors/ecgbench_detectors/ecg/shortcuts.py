@@ -18,8 +18,8 @@ from ecgbench.artifacts.base import Artifact, Artifacts, TaskArtifact
 from ecgbench.artifacts.llm import CalibratedLabels
 from ecgbench.data import BoolArray, DetectionTask, FloatArray, IntArray
 from ecgbench.engines.context import ComputeContext
+from ecgbench_detectors.ecg.tokens import TOKEN, find_phrases
 
-TOKEN = r"<[^<>\s]+>|\[[^\[\]\s]+\]|\w+(?:['\u2019-]\w+)*|[^\w\s]"
 LEAST_SUPPORT = 5
 FDR = 0.01
 """Where there is no shortcut at all, this is how often some token is called one."""
@@ -97,7 +97,7 @@ def discover_shortcuts(
     shrunk mean of `wrong` over its other items, against the mean over all.
     """
     signal, carries = np.zeros(len(texts)), np.zeros(len(texts), dtype=np.bool_)
-    carried, names = _token_matrix(texts)
+    carried, names = find_phrases(texts, least=LEAST_SUPPORT)
     found: list[tuple[Shortcut, IntArray]] = []
     pairs, threshold = _significant_pairs(carried, labels, wrong > 0.5, n_classes=n_classes, fdr=fdr)
     for label, token, p_value in pairs:
@@ -146,22 +146,6 @@ def _iter_beside(tokens: Sequence[str], words: Sequence[str]) -> Iterator[tuple[
                     yield side, tokens[place]
 
 
-def _token_matrix(texts: tuple[str, ...]) -> tuple[Any, list[str]]:
-    """Return which text holds which word or pair of words: bool csc (n, tokens), and the tokens."""
-    from sklearn.feature_extraction.text import CountVectorizer
-
-    vectorizer = CountVectorizer(
-        token_pattern=TOKEN, ngram_range=(1, 2), binary=True, min_df=min(LEAST_SUPPORT, len(texts)), dtype=np.bool_
-    )
-    try:
-        matrix = vectorizer.fit_transform(texts)
-    except ValueError:  # no token is frequent enough
-        from scipy.sparse import csc_matrix
-
-        return csc_matrix((len(texts), 0), dtype=np.bool_), []
-    return matrix.tocsc(), list(vectorizer.get_feature_names_out())
-
-
 def _significant_pairs(
     carried: Any, labels: IntArray, disputed: BoolArray, *, n_classes: int, fdr: float
 ) -> tuple[list[tuple[int, int, float]], float]:
@@ -170,25 +154,36 @@ def _significant_pairs(
     The first test sees only how many items hold token and label, the second is conditional on that: so the
     second needs to be corrected for the pairs alone that pass the first.
     """
-    from scipy.stats import hypergeom
-
-    n_with_token = np.asarray(carried.sum(axis=0, dtype=np.int64)).ravel()
+    n_with_token = _count_items(carried, np.ones(len(labels), dtype=np.bool_))
     pairs: list[tuple[int, int]] = []
     predicts: list[FloatArray] = []
-    is_disputed: list[FloatArray] = []
+    disputes: list[FloatArray] = []
     for label in range(n_classes):
         of_label = labels == label
-        n_both = np.asarray(carried[of_label].sum(axis=0, dtype=np.int64)).ravel()
-        n_disputed = np.asarray(carried[of_label & disputed].sum(axis=0, dtype=np.int64)).ravel()
+        n_label, n_disputed = int(of_label.sum()), int((of_label & disputed).sum())
+        n_both = _count_items(carried, of_label)
         tokens = np.flatnonzero(n_both >= LEAST_SUPPORT)
-        n_label, m = int(of_label.sum()), n_both[tokens]
+        both_disputed = _count_items(carried, of_label & disputed)[tokens]
         pairs.extend((label, int(token)) for token in tokens)
-        predicts.append(hypergeom.sf(m - 1, len(labels), n_label, n_with_token[tokens]))
-        is_disputed.append(hypergeom.sf(n_disputed[tokens] - 1, n_label, int((of_label & disputed).sum()), m))
+        predicts.append(_tail(n_both[tokens], (len(labels), n_label), n_with_token[tokens]))
+        disputes.append(_tail(both_disputed, (n_label, n_disputed), n_both[tokens]))
     predicting, _ = _discoveries(np.concatenate(predicts), fdr)
-    p_values = np.concatenate(is_disputed)[predicting]
+    p_values = np.concatenate(disputes)[predicting]
     passed, threshold = _discoveries(p_values, fdr)
     return [(*pairs[predicting[i]], float(p_values[i])) for i in passed], threshold
+
+
+def _count_items(carried: Any, chosen: BoolArray) -> IntArray:
+    """Return how many of the chosen items hold each token."""
+    return np.asarray(carried[chosen].sum(axis=0, dtype=np.int64)).ravel()
+
+
+def _tail(counts: IntArray, population: tuple[int, int], drawn: IntArray) -> FloatArray:
+    """Return P(at least `count` of `drawn` items are special) where so many of a population are: hypergeometric."""
+    from scipy.stats import hypergeom
+
+    cases, places = np.unique(np.stack([counts, drawn], axis=1), axis=0, return_inverse=True)  # few differ
+    return np.asarray(hypergeom.sf(cases[:, 0] - 1, *population, cases[:, 1])[places.ravel()])
 
 
 def _discoveries(p_values: FloatArray, fdr: float) -> tuple[IntArray, float]:

@@ -13,15 +13,12 @@ from numpy.typing import NDArray
 from ecgbench.artifacts.base import Artifact, Artifacts
 from ecgbench.artifacts.classifier import TrainingDynamics
 from ecgbench.artifacts.llm import Explanations, ReliabilityScores
-from ecgbench.artifacts.llm.explanations import Samples
 from ecgbench.artifacts.nli import NliScores
 from ecgbench.data import BoolArray, DetectionTask, FloatArray, IntArray
 from ecgbench.errors import UsageError
 from ecgbench_detectors.ecg.graph import ExplanationGraph, nearest_similarity, neighbourhood_surprise
-from ecgbench_detectors.ecg.shortcuts import TOKEN
+from ecgbench_detectors.ecg.tokens import TOKEN, count_pairs, count_tokens
 
-END = "\0"
-"""A token of its own, which ends an item's evidence."""
 TOP_TOKENS = 200
 LEAST_ITEMS = 5
 """A token seen once has the highest PMI there can be: rarer ones than this say nothing."""
@@ -117,7 +114,8 @@ class ArtifactFocus(SignalSource):
 
     def measure(self, task: DetectionTask, artifacts: Artifacts) -> Signal:
         """Measure the share of known tokens, or the mean PMI, of each item's evidence."""
-        counts, names = count_evidence(artifacts[Explanations()])
+        evidence = ["" if e is None else "\n".join(e.evidence) for e in artifacts[Explanations()]]
+        counts, names = count_tokens(evidence)
         if self.known:
             sums = counts @ np.isin(names, [token.lower() for token in self.known]).astype(np.float64)
         else:
@@ -173,25 +171,13 @@ def make_neutral(name: str, values: FloatArray, confidence: FloatArray, *, is_va
     return Signal(name, np.where(is_valid, values, neutral), np.where(is_valid, confidence, 0.0))
 
 
-def count_evidence(explanations: Samples) -> tuple[Any, list[str]]:
-    """Return how often each item's evidence holds each token: csr, shape (n, tokens), and the tokens, lower case."""
-    evidence = ["" if e is None else "\n".join(e.evidence).replace(END, " ") for e in explanations]
-    found = re.findall(TOKEN, f"\n{END}\n".join([*evidence, ""]).lower())  # one search is faster than n
-    names = sorted(set(found) - {END})
-    column = {END: -1} | {name: position for position, name in enumerate(names)}
-    columns = np.fromiter(map(column.__getitem__, found), dtype=np.int64, count=len(found))
-    is_end = columns < 0
-    items = np.cumsum(is_end, dtype=np.int64)[~is_end]
-    return _count_pairs(items, columns[~is_end], shape=(len(evidence), len(names))), names
-
-
 def positive_pmi(counts: Any, labels: IntArray, *, n_classes: int) -> FloatArray:
     """Return max(0, log p(token, label) / (p(token) p(label))), shape (C, tokens), over the items with evidence.
 
     Only a class's TOP_TOKENS count, of those that LEAST_ITEMS of its items hold; all others are 0.
     """
     kept = np.flatnonzero(np.diff(counts.indptr))
-    one_hot = _count_pairs(labels[kept], kept, shape=(n_classes, counts.shape[0]))
+    one_hot = count_pairs(labels[kept], kept, shape=(n_classes, counts.shape[0]))
     both = (one_hot @ counts.sign()).toarray()
     with_label = np.asarray(one_hot.sum(axis=1))
     # Two logarithms, so that tokens of one label alone have equal PMI to the last bit.
@@ -202,13 +188,6 @@ def positive_pmi(counts: Any, labels: IntArray, *, n_classes: int) -> FloatArray
     result = np.zeros_like(pmi)
     np.put_along_axis(result, top, np.take_along_axis(pmi, top, axis=1), axis=1)
     return result
-
-
-def _count_pairs(rows: IntArray, columns: IntArray, *, shape: tuple[int, int]) -> Any:
-    """Return how often each pair of row and column occurs: csr."""
-    from scipy.sparse import csr_matrix
-
-    return csr_matrix((np.ones(len(rows)), (rows, columns)), shape=shape)
 
 
 def area_under_margin(logits: NDArray[np.float32], labels: IntArray) -> FloatArray:
