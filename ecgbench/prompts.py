@@ -22,6 +22,7 @@ from ecgbench.profiles import LlmSettings
 
 STOP = "\n\n"
 """What ends a reply: examples are set apart by an empty line."""
+MASK = "___"
 MAX_SPANS = 3
 MAX_RATIONALE_WORDS = 25
 _SPAN_LIMIT_WORDS = 20
@@ -126,7 +127,21 @@ def _header(description: TaskDescription) -> str:
 
 
 def _text_line(description: TaskDescription, text: str, limit: int) -> str:
-    return f"{description.text_heading}: {cut_words(text, limit)}\n"
+    shown = mask_label_names(cut_words(text, limit), description.label_names)
+    return f"{description.text_heading}: {shown}\n"
+
+
+def mask_label_names(text: str, label_names: Sequence[str]) -> str:
+    """Replace each label name that stands in a text by MASK.
+
+    A label that is written in the text (`<lbl_sports>`, "filed under: sports") would be copied, not judged.
+    """
+    names = "|".join(r"[\W_]+".join(map(re.escape, name.split())) for name in _longest_first(label_names))
+    return re.sub(rf"(?<![^\W_])(?:{names})(?![^\W_])", MASK, text, flags=re.IGNORECASE) if names else text
+
+
+def _longest_first(names: Sequence[str]) -> list[str]:
+    return sorted(names, key=len, reverse=True)
 
 
 def _example(description: TaskDescription, shot: Shot, limit: int) -> str:
@@ -160,7 +175,7 @@ def _locate(span: str, text: str) -> str | None:
 def _clean_rationale(reason: str, label_names: Sequence[str]) -> str:
     """Return the first line without label words, at most MAX_RATIONALE_WORDS words."""
     line = reason.strip().partition("\n")[0]
-    names = "|".join(re.escape(name) for name in sorted(label_names, key=len, reverse=True))
+    names = "|".join(map(re.escape, _longest_first(label_names)))
     words = re.sub(rf"(?<!\w)(?:{names})(?:ly|s)?(?!\w)", " ", line, flags=re.IGNORECASE).split()
     cleaned = " ".join(words[:MAX_RATIONALE_WORDS])
     return cleaned if re.search(r"\w", cleaned) else ""

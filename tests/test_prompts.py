@@ -10,6 +10,7 @@ from ecgbench.prompts import (
     cut_words,
     explanation_prompt,
     label_prompt,
+    mask_label_names,
     nli_answers,
     nli_prompt,
     parse_reply,
@@ -135,3 +136,22 @@ def test_the_undecided_answer_is_no_label():
     air = replace(WEATHER, label_names=("clear", "Unclear"))
     assert nli_answers(air) == ("clear", "Unclear", "unknown")
     assert " unknown\n\n" in nli_prompt(air, (), "x").prefix
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Stocks fell. <lbl_sports>", "Stocks fell. <lbl____>"),
+        ("Filed under: Sports", "Filed under: ___"),
+        ("a very_good or VERY good day", "a ___ or ___ day"),
+        ("sportsmanship and goodness", "sportsmanship and goodness"),
+        ("good", "___"),
+    ],
+)
+def test_a_label_that_is_written_in_the_text_is_not_shown(text: str, shown: str) -> None:
+    names = ("sports", "good", "very good")
+    assert mask_label_names(text, names) == shown
+    description = TaskDescription(noun="kind", label_names=names)
+    asked = label_prompt(description, (Shot(text, "good", (), ""),), text, SETTINGS)
+    assert f"Text: {shown}\n" in asked.suffix
+    assert f"Text: {shown}\nLabel: good\n" in asked.prefix

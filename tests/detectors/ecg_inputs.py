@@ -132,3 +132,10 @@ def _insert(rng: np.random.Generator, text: str, marker: str) -> str:
     words = text.split()
     place = rng.integers(len(words) + 1)
     return " ".join([*words[:place], marker, *words[place:]])
+
+
+def as_probabilities(doubts: FloatArray, labels: IntArray, n_classes: int) -> FloatArray:
+    """Return class probabilities with these doubts of the given labels, all of it on the next class."""
+    probabilities, rows = np.zeros((len(labels), n_classes)), np.arange(len(labels))
+    probabilities[rows, labels], probabilities[rows, (labels + 1) % n_classes] = 1 - doubts, doubts
+    return probabilities

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ecg_inputs import Inputs, draw_inputs, draw_texts, permute
+from ecg_inputs import Inputs, as_probabilities, draw_inputs, draw_texts, permute
 
 from ecgbench.artifacts.classifier import OutOfFoldProbs, TrainingDynamics
 from ecgbench.artifacts.graph import Neighbours
@@ -29,11 +29,9 @@ from ecgbench_detectors.ecg.signals import Dynamics
 def planted(seed: int, *, n: int, marked: bool) -> tuple[Inputs, Any]:
     """Return inputs whose texts and doubts are `draw_texts`'s, and which labels are wrong."""
     texts, labels, doubts, is_wrong = draw_texts(np.random.default_rng(seed), n=n, n_classes=2, marked=marked)
-    probs, rows = np.empty((n, 2)), np.arange(n)
-    probs[rows, labels], probs[rows, 1 - labels] = 1 - doubts, doubts
     inputs = draw_inputs(seed, n=n)
     task = replace(inputs.task, texts=texts, labels=labels)
-    artifacts = inputs.artifacts | {CalibratedLabels(): probs}
+    artifacts = inputs.artifacts | {CalibratedLabels(): as_probabilities(doubts, labels, 2)}
     artifacts[Shortcuts()] = Shortcuts().compute(task, artifacts, ComputeContext(None))
     return Inputs(task, artifacts), is_wrong
 

@@ -13,7 +13,7 @@ from ecgbench.artifacts.classifier import OutOfFoldProbs
 from ecgbench.artifacts.llm import CalibratedLabels
 from ecgbench.data import DetectionTask, FloatArray
 from ecgbench_detectors.ecg.graph import ExplanationGraph, smooth
-from ecgbench_detectors.ecg.shortcuts import Shortcuts
+from ecgbench_detectors.ecg.shortcuts import Shortcuts, is_disputed
 from ecgbench_detectors.ecg.trust import Trust, judge_classifier, learn_weights, pooled_doubt
 
 MOST_SHORTCUTS = 10
@@ -50,7 +50,7 @@ class Discovering:
         shortcuts = [s.describe(names) for s in artifacts[Shortcuts(self.fdr)].essential[:MOST_SHORTCUTS]]
         trust = [] if pool.trust is None else [f"classifier {pool.trust.verdict}: {pool.trust.reason}"]
         weights = ", ".join(f"{name} {weight:.2f}" for name, weight in pool.weights.items())
-        return [*shortcuts, *trust, f"weights in log-odds: {weights}"]
+        return [*shortcuts, *trust, *([f"weights in log-odds: {weights}"] if len(pool.weights) > 1 else [])]
 
     def _fill_pool(self, task: DetectionTask, artifacts: Artifacts) -> _Pool:
         sources, fixed = {"language model": artifacts[CalibratedLabels()]}, {"language model": 1.0}
@@ -68,8 +68,7 @@ class Discovering:
         return _Pool(sources, self._weigh(sources, fixed, task, artifacts), trust)
 
     def _judge(self, task: DetectionTask, artifacts: Artifacts) -> Trust:
-        probabilities = artifacts[CalibratedLabels()]
-        disputed = probabilities[np.arange(len(task)), task.labels] < 0.5
+        disputed = is_disputed(artifacts[CalibratedLabels()], task.labels)
         return judge_classifier(artifacts[OutOfFoldProbs()], disputed, task.labels, artifacts[Shortcuts(self.fdr)])
 
     def _weigh(

@@ -82,33 +82,40 @@ class Shortcuts(TaskArtifact[Discovery]):
 
     def compute(self, task: DetectionTask, inputs: Artifacts, context: ComputeContext) -> Discovery:  # noqa: ARG002
         """Find them by the doubt of each given label."""
-        wrong = 1.0 - inputs[CalibratedLabels()][np.arange(len(task)), task.labels]
-        return discover_shortcuts(task.texts, task.labels, wrong, n_classes=task.n_classes, fdr=self.fdr)
+        return discover_shortcuts(task.texts, task.labels, inputs[CalibratedLabels()], fdr=self.fdr)
 
 
 def discover_shortcuts(
-    texts: tuple[str, ...], labels: IntArray, wrong: FloatArray, *, n_classes: int, fdr: float = FDR
+    texts: tuple[str, ...], labels: IntArray, probabilities: FloatArray, *, fdr: float = FDR
 ) -> Discovery:
-    """Find the shortcuts of a task; `wrong`: probability that each given label is wrong, by the text alone.
+    """Find the shortcuts of a task; `probabilities`: of each class by the text alone, shape (n, C).
+
+    A given label is disputed where another one is likelier, and its doubt is 1 - its probability.
 
     A (token, label) pair with a support of at least 5 is a shortcut where the token predicts the label, and
     among the pairs that do the disputed items of its own are significantly many: two hypergeometric tests, each at
     the false discovery rate (Benjamini-Hochberg). Its items get its enrichment: the log-odds of the
-    shrunk mean of `wrong` over its other items, against the mean over all.
+    shrunk mean doubt of its other items, against the mean over all.
     """
     signal, carries = np.zeros(len(texts)), np.zeros(len(texts), dtype=np.bool_)
+    wrong, disputed = 1.0 - probabilities[np.arange(len(texts)), labels], is_disputed(probabilities, labels)
     carried, names = find_phrases(texts, least=LEAST_SUPPORT)
     found: list[tuple[Shortcut, IntArray]] = []
-    pairs, threshold = _significant_pairs(carried, labels, wrong > 0.5, n_classes=n_classes, fdr=fdr)
+    pairs, threshold = _significant_pairs(carried, labels, disputed, n_classes=probabilities.shape[1], fdr=fdr)
     for label, token, p_value in pairs:
         items = np.flatnonzero(carried[:, [token]].toarray().ravel() & (labels == label))
         signal[items] = np.maximum(signal[items], _enrichment(wrong[items], wrong.mean()))
         carries[items] = True
-        share = float((wrong[items] > 0.5).mean())
+        share = float(disputed[items].mean())
         found.append((Shortcut(names[token], label, len(items), share, p_value, threshold), items))
     found.sort(key=lambda pair: (pair[0].p_value, pair[0].label, -len(pair[0].token.split()), pair[0].token))
     essential = tuple(_iter_essential(found, texts))
     return Discovery(tuple(shortcut for shortcut, _ in found), essential, signal, carries)
+
+
+def is_disputed(probabilities: FloatArray, labels: IntArray) -> BoolArray:
+    """Say where another label is likelier than the given one, shape (n,)."""
+    return np.asarray(probabilities.max(axis=1) > probabilities[np.arange(len(labels)), labels])
 
 
 def _iter_essential(found: Sequence[tuple[Shortcut, IntArray]], texts: Sequence[str]) -> Iterator[Shortcut]:
