@@ -77,7 +77,7 @@ class Registered(Generic[S]):
                 wrong = next(iter(flatten({inside + name: value})))
                 choices = list(self.parameters()) or ["(it takes none)"]
                 raise UnknownNameError(f"parameter of {self.spec.name}", wrong, choices)
-            completed[name] = value
+            completed[name] = (value,) if isinstance(known[name], tuple) and isinstance(value, str) else value
             if _holds_parameters(known[name]) and isinstance(value, Mapping):
                 held = _fields(known[name])
                 completed[name] = held | self._complete(value, held, inside=f"{inside}{name}.")

@@ -153,7 +153,6 @@ def test_the_cell_key_ignores_run_outcome_and_the_form_of_the_rate() -> None:
         (changed_line(metrics={"precision_at_k": {"1%": []}}), "metrics/precision_at_k/1%"),
         (changed_line(created_at="yesterday"), "created_at"),
         (changed_line(redundant={"ecg": 1.5}), "redundant/ecg"),
-        (RECORD.to_json_line().replace('"redundant":{},', ""), "redundant"),
         (changed_line(surprise=1), "surprise"),
         (RECORD.to_json_line().replace("0.9", "NaN"), "NaN is not JSON"),
         (RECORD.to_json_line().replace('"seed":0,', ""), "seed"),
@@ -288,3 +287,10 @@ def test_the_folder_is_read_file_by_file_in_order_of_name(tmp_path: Path) -> Non
     write(tmp_path / "a.jsonl", replace(RECORD, seed=1).to_json_line())
     write(tmp_path / "notes.txt", "not a record")
     assert [record.seed for record in read_results_folder(tmp_path)] == [1, 0]
+
+
+def test_a_record_from_before_redundancy_was_noted_is_read(tmp_path: Path) -> None:
+    line = RECORD.to_json_line().replace('"redundant":{},', "")
+    assert "redundant" not in line
+    (record,) = read_records(write(tmp_path / "old.jsonl", line))
+    assert record == RECORD

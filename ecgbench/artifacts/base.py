@@ -124,9 +124,14 @@ class TextArtifact(Artifact[T]):
 
 
 def artifact_title(artifact: Artifact[Any]) -> str:
-    """Name an artifact for people: its class, and in brackets the artifacts among its fields, or its one model."""
-    values = [getattr(artifact, f.name) for f in dataclasses.fields(artifact)]
-    parts = [artifact_title(value) for value in values if isinstance(value, Artifact)]
-    model = getattr(getattr(artifact, "model", None), "model", None)
-    over = ", ".join([*parts, *([str(model)] if model else [])])
-    return f"{type(artifact).__name__}({over})" if over else type(artifact).__name__
+    """Name an artifact for people: its class, and in brackets what tells it from others of its class."""
+    parts = []
+    for field in dataclasses.fields(artifact):
+        value = getattr(artifact, field.name)
+        if isinstance(value, Artifact):
+            parts.append(artifact_title(value))
+        elif isinstance(value, (bool, int, float, str)) and value != field.default:
+            parts.append(f"{field.name}={value}")
+        elif field.name == "model":  # settings of the one model it is of
+            parts.append(str(getattr(value, "model", value)))
+    return f"{type(artifact).__name__}({', '.join(parts)})" if parts else type(artifact).__name__

@@ -173,14 +173,18 @@ class NliScores(TaskArtifact[FloatArray]):
 def judge_endings(log_probabilities: FloatArray, labels: IntArray, explained: BoolArray) -> FloatArray:
     """Turn a hypothesis's endings, (n, C + 1), into probabilities of NLI_CLASSES for the given labels, (n, 3).
 
-    Another label contradicts. The model's preference for some ending is taken out as it is of its labels:
-    each ending's mean over the explained items is subtracted. Items without explanation are neutral.
+    The likeliest other label contradicts: by their sum an explanation that tells nothing would contradict the more,
+    the more labels there are. The model's preference for some ending is taken out as it is of its labels: each
+    ending's mean over the explained items is subtracted. Items without explanation are neutral.
     """
     judged = np.tile(_NEUTRAL, (len(labels), 1))
     if explained.any():
         endings = calibrate(log_probabilities[explained])
-        given = np.take_along_axis(endings, labels[explained][:, None], axis=1)[:, 0]
-        judged[explained] = np.stack([given, endings[:, -1], np.maximum(1 - given - endings[:, -1], 0)], axis=1)
+        rows, given = np.arange(len(endings)), labels[explained]
+        others = endings[:, :-1].copy()
+        others[rows, given] = 0.0
+        judged[explained] = np.stack([endings[rows, given], endings[:, -1], others.max(axis=1)], axis=1)
+        judged /= judged.sum(axis=1, keepdims=True)
     return judged
 
 

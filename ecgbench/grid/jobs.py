@@ -83,15 +83,16 @@ class JobRunner:
     def _run_task_job(
         self, job: Job, artifact: TaskArtifact[Any], tasks: Sequence[TaskValues], pool: EnginePool
     ) -> None:
-        missing: dict[str, TaskValues] = {}
+        sharing: dict[str, list[TaskValues]] = {}
         for task in tasks:
-            missing.setdefault(task.key(artifact), task)
+            sharing.setdefault(task.key(artifact), []).append(task)
+            task.forget()
         # Read, not just looked for: a damaged entry is found here, where it can still be computed again.
-        missing = {key: task for key, task in missing.items() if self.cache.objects.get(key) is None}
+        missing = {key: same for key, same in sharing.items() if self.cache.objects.get(key) is None}
         if not missing:
             return
-        with self.reporter.job(job.title, sum(len(task.task) for task in missing.values())) as progress:
-            for key, task in missing.items():
+        with self.reporter.job(job.title, sum(len(same[0].task) for same in missing.values())) as progress:
+            for key, (task, *_) in missing.items():
                 if self.cache.objects.has(key):  # another run on this cache was faster
                     progress.advance(len(task.task))
                     continue
@@ -102,7 +103,7 @@ class JobRunner:
                     seconds = time.perf_counter() - started
                     self.cache.objects.put(key, artifact.pack(value), kind=job.title, seconds=seconds)
                 except PLUGIN_ERRORS as error:
-                    self._fail(job, [t for t in tasks if t.key(artifact) == key], error)
+                    self._fail(job, missing[key], error)
                 task.forget()
 
     def _run_text_job(

@@ -15,7 +15,7 @@ from ecgbench.grid.jobs import Job
 from ecgbench.grid.prepare import Grid
 from ecgbench.grid.rerun import Rerun, is_due
 from ecgbench.grid.statuses import PLUGIN_ERRORS, describe_failure
-from ecgbench.grid.values import TaskValues, resolve_closure
+from ecgbench.grid.values import NotComputedError, TaskValues, resolve_closure
 from ecgbench.results import latest, read_records
 from ecgbench.store.cache import Cache
 
@@ -104,8 +104,8 @@ class _Estimator:
             seconds = self.measured.get(job.title, artifact.cost.seconds) * missing
             unit = "texts"
         elif isinstance(artifact, TaskArtifact) and artifact.stored:
-            keys = {task.key(artifact): len(task.task) for task in job.tasks}
-            absent = [n for key, n in keys.items() if not self.cache.objects.has(key)]
+            keys = {_key_or_task(task, artifact): len(task.task) for task in job.tasks}
+            absent = [n for key, n in keys.items() if not (isinstance(key, str) and self.cache.objects.has(key))]
             cached, missing, is_estimate = len(keys) - len(absent), len(absent), False
             seconds = artifact.cost.seconds * sum(absent)
             unit = "tasks"
@@ -147,3 +147,13 @@ class _Estimator:
             missing = set(self.cache.rows.missing(keys))
             texts |= {text for text, key in zip(task.task.texts, keys, strict=True) if key in missing}
         return texts
+
+
+def _key_or_task(task: TaskValues, artifact: TaskArtifact[Any]) -> str | int:
+    """Return the key of a value, or what stands for its task where the key follows from missing answers."""
+    try:
+        return task.key(artifact)
+    except NotComputedError:
+        return id(task)
+    finally:
+        task.forget()

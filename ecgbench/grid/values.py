@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Container, Iterable
+import hashlib
+import time
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -68,11 +70,23 @@ def identify(artifact: Artifact[Any], profile: Profile) -> Identity:
     )
 
 
-def task_key(artifact: TaskArtifact[Any], task: DetectionTask, seed: int, profile: Profile) -> str:
-    """Return the cache key of a task artifact."""
+def task_key(
+    artifact: TaskArtifact[Any], task: DetectionTask, seed: int, profile: Profile, *, contents: Sequence[str] = ()
+) -> str:
+    """Return the cache key of a task artifact; `contents`: digests of the answers it is computed from."""
     identity = identify(artifact, profile)
     scope = task.key if identity.uses_labels else task.texts_key
-    return digest("artifact/1", [identity.lineage, scope, seed if identity.uses_seed else None])
+    return digest("artifact/2", [identity.lineage, scope, seed if identity.uses_seed else None, list(contents)])
+
+
+def iter_text_sources(artifact: Artifact[Any], profile: Profile) -> Iterator[TextArtifact[Any]]:
+    """Yield the nearest text artifacts that an artifact is computed from."""
+    for source in artifact.inputs():
+        resolved = source.resolve(profile)
+        if isinstance(resolved, TextArtifact):
+            yield resolved
+        else:
+            yield from iter_text_sources(resolved, profile)
 
 
 @dataclass
@@ -94,6 +108,7 @@ class TaskValues:
     usage: dict[Artifact[Any], Usage] = field(default_factory=dict)
     _values: dict[Artifact[Any], Any] = field(default_factory=dict)
     _keys: dict[Artifact[Any], list[str]] = field(default_factory=dict)
+    _contents: dict[Artifact[Any], str] = field(default_factory=dict)
     _presets: dict[Artifact[Any], Callable[[], Any]] = field(default_factory=dict)
 
     def preset(self, artifact: Artifact[T], read: Callable[[], T]) -> None:
@@ -119,6 +134,14 @@ class TaskValues:
             self._values[artifact] = freeze_value(self._read(artifact))
         return cast(T, self._values[artifact])
 
+    def load_all(self, closure: Iterable[Artifact[Any]]) -> None:
+        """Load artifacts that come inputs first, noting what each derived one took."""
+        for artifact in closure:
+            started = time.perf_counter()
+            self.load(artifact)
+            if isinstance(artifact, TaskArtifact) and not artifact.stored and artifact not in self.usage:
+                self.usage[artifact] = Usage(seconds=time.perf_counter() - started)
+
     def requests(self, artifact: TextArtifact[Any]) -> tuple[list[str], list[Any]]:
         """Return the row key and the request of each item."""
         requests = list(artifact.requests(self.task, self.view(artifact.inputs())))
@@ -127,15 +150,26 @@ class TaskValues:
         return self._keys[artifact], requests
 
     def key(self, artifact: TaskArtifact[Any]) -> str:
-        """Return the cache key of a task artifact here; raises EcgbenchError where it rests on a preset."""
+        """Return the cache key of a task artifact here.
+
+        Answers may change under one question, as when a failed attempt is asked again: so the key holds a digest of
+        the answers themselves. Raises NotComputedError without them, EcgbenchError where it rests on a preset.
+        """
         if self._rests_on_preset(artifact):
             raise EcgbenchError(f"{type(artifact).__name__} rests on a preset value here: it cannot be stored")
-        return task_key(artifact, self.task, self.seed, self.profile)
+        contents = [self._content(source) for source in iter_text_sources(artifact, self.profile)]
+        return task_key(artifact, self.task, self.seed, self.profile, contents=contents)
+
+    def _content(self, artifact: TextArtifact[Any]) -> str:
+        if artifact not in self._contents:
+            self.load(artifact)
+        return self._contents[artifact]
 
     def forget(self) -> None:
         """Drop the loaded values, so that memory holds one task at a time."""
         self._values.clear()
         self._keys.clear()
+        self._contents.clear()
 
     def _rests_on_preset(self, artifact: Artifact[Any]) -> bool:
         return bool(self._presets) and any(s in self._presets for s in resolve_closure([artifact], self.profile))
@@ -149,10 +183,11 @@ class TaskValues:
         if not artifact.stored or self._rests_on_preset(artifact):
             context = ComputeContext(engines=None, seed=self.seed)
             return artifact.compute(self.task, self.view(artifact.inputs()), context)
-        arrays = self.cache.objects.get(self.key(artifact))
+        key = self.key(artifact)
+        arrays = self.cache.objects.get(key)
         if arrays is None:
             raise NotComputedError(artifact)
-        self.usage[artifact] = Usage(seconds=self.cache.objects.seconds(self.key(artifact)) or 0.0)
+        self.usage[artifact] = Usage(seconds=self.cache.objects.seconds(key) or 0.0)
         return artifact.unpack(arrays)
 
     def _read_rows(self, artifact: TextArtifact[Any]) -> Any:
@@ -161,9 +196,17 @@ class TaskValues:
         if any(key not in rows for key in keys):
             raise NotComputedError(artifact)
         answers = [rows[key].value for key in keys]
+        self._contents[artifact] = _digest_answers(answers)
         seconds = sum(rows[key].seconds for key in dict.fromkeys(keys))
         self.usage[artifact] = Usage(seconds, artifact.count_failed(answers))
         return artifact.assemble(answers)
+
+
+def _digest_answers(answers: Iterable[bytes | None]) -> str:
+    hasher = hashlib.blake2b(digest_size=20, person=b"answers/1")
+    for answer in answers:
+        hasher.update(b"-" if answer is None else b"%d:" % len(answer) + answer)
+    return hasher.hexdigest()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from ecgbench.results import Status
 _LONGEST_REASON = 300
 _MOST_NAMES = 3
 _AGAINST_THE_TRUTH = 0.4
-"""A mean AUROC below this is worse than chance could make it."""
+"""A mean AUROC below this, and two standard errors of a random ranking below .5, is no chance."""
 
 
 def render_notes(table: Table) -> list[str]:
@@ -52,9 +52,18 @@ def _troubles(row: Row) -> list[str]:
 
 
 def _against_the_truth(rows: Iterable[Row]) -> list[str]:
-    means = [(row.name, row.estimate(AUROC)) for row in rows if not row.is_sanity]
-    low = [(name, round(found.mean, 3)) for name, found in means if found and found.mean < _AGAINST_THE_TRUTH]
+    means = [(row, row.estimate(AUROC)) for row in rows if not row.is_sanity]
+    low = [(row.name, round(found.mean, 3)) for row, found in means if found and found.mean < _highest_oddity(row)]
     return [f"{name} ranks against the truth: AUROC {mean:.3f}, flipped {1 - mean:.3f}" for name, mean in low]
+
+
+def _highest_oddity(row: Row) -> float:
+    """Return the mean AUROC under which a row is no random ranking (variance of the rank-sum statistic)."""
+    variances = []
+    for record in row.records:
+        noisy = (record.realised_rate or 0.0) * record.n
+        variances.append((record.n + 1) / (12 * noisy * (record.n - noisy)) if 0 < noisy < record.n else 0.0)
+    return min(_AGAINST_THE_TRUTH, 0.5 - 2 * math.sqrt(sum(variances)) / len(variances))
 
 
 def _identical_rankings(rows: Iterable[Row]) -> list[str]:

@@ -264,3 +264,10 @@ def test_the_real_model_finds_the_other_label_more_contradictory() -> None:
         for labels in (own, 1 - own)
     )
     assert (matching < other).mean() >= 0.8
+
+
+@pytest.mark.parametrize("n_classes", [2, 4, 10])
+def test_an_explanation_that_tells_nothing_contradicts_no_label_however_many_there_are(n_classes: int) -> None:
+    endings, labels = np.zeros((3, n_classes + 1)), np.array([0, 1, 1])
+    judged = judge_endings(endings, labels, np.ones(3, dtype=bool))
+    assert np.allclose(judged, 1 / 3)

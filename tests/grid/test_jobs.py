@@ -113,6 +113,19 @@ def test_a_failed_attempt_is_counted_not_asked_again_and_asked_on_retry(cache: C
     assert asked == ["sulk"]
 
 
+def test_what_rests_on_a_failed_attempt_is_computed_again_when_the_retry_gave_an_answer(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = build_values(cache, "a", "sulk")
+    run(cache, Total(), task)
+    assert task.load(Total())[0] == 0
+    answer = lambda requests: dict.fromkeys(range(len(requests)), b"cheerful")  # noqa: E731
+    monkeypatch.setattr(Moody, "compute", lambda self, requests, context: iter([answer(requests)]))  # noqa: ARG005
+    again = build_values(cache, "a", "sulk")
+    run(cache, Total(), again, retry=True)
+    assert again.load(Total())[0] == 1 + len("cheerful")
+
+
 def test_an_error_in_mid_job_fails_the_tasks_it_left_without_answers(cache: Cache) -> None:
     calm, stormy = build_values(cache, "a", "bb"), build_values(cache, "bb", "storm")
     runner = run(cache, Total(), calm, stormy)

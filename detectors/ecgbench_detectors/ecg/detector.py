@@ -46,7 +46,9 @@ class Ecg(Detector):
     (of `weights` only 0 counts: it leaves a signal out), `neighborhood` by the neighbourhood surprise alone.
 
     The graph: `k` neighbours, `mutual` edges only, `second_view` of the classifier's states, `label_words` in
-    the embedded explanations. `known_artifacts` are tokens to look for; `nli` is the number of models asked.
+    the embedded explanations. `known_artifacts` are tokens to look for, and
+    `nli` says which of the profile's inference models are asked (`embedded` has one); both serve the published
+    aggregations and the inspection.
     """
 
     aggregation: Literal["discovery", "adaptive", "fixed", "neighborhood"] = "discovery"
@@ -69,7 +71,7 @@ class Ecg(Detector):
         for name in ("graph_weight", "classifier_weight"):
             weight = getattr(self, name)
             if weight is not None and not 0 <= weight < float("inf"):
-                raise UsageError(f"ecg.{name} is {weight}; give a finite number of at least 0, or none to learn it")
+                raise UsageError(f"ecg.{name} is {weight}; give a finite number of at least 0, or nothing to learn it")
         if not self._used_sources():
             raise UsageError("ecg.weights are all 0 but that of nli, which is off; give another signal a weight")
 
@@ -99,7 +101,12 @@ class Ecg(Detector):
     def inspect(self, task: DetectionTask, artifacts: Artifacts) -> Sequence[Panel]:
         """Show classifier, explanations, graph, every signal and how the signals correlate."""
         return render_panels(
-            task, artifacts, graph=self._graph, sources=self._sources(), scores=self._combine(task, artifacts)
+            task,
+            artifacts,
+            graph=self._graph,
+            sources=self._sources(),
+            scores=self._combine(task, artifacts),
+            findings=self.findings(task, artifacts),
         )
 
     def _combine(self, task: DetectionTask, artifacts: Artifacts) -> FloatArray:

@@ -47,7 +47,12 @@ class Discovering:
     def findings(self, task: DetectionTask, artifacts: Artifacts) -> Sequence[str]:
         """Describe the shortcuts, the most significant first, the trust in the classifier, and the weights."""
         names, pool = task.description.label_names, self._fill_pool(task, artifacts)
-        shortcuts = [s.describe(names) for s in artifacts[Shortcuts(self.fdr)].essential[:MOST_SHORTCUTS]]
+        essential = artifacts[Shortcuts(self.fdr)].essential
+        shortcuts = [shortcut.describe(names) for shortcut in essential[:MOST_SHORTCUTS]]
+        if not essential:
+            shortcuts = [f"no shortcut found at a false discovery rate of {self.fdr:g}"]
+        elif len(essential) > MOST_SHORTCUTS:
+            shortcuts.append(f"and {len(essential) - MOST_SHORTCUTS} more shortcuts")
         trust = [] if pool.trust is None else [f"classifier {pool.trust.verdict}: {pool.trust.reason}"]
         weights = ", ".join(f"{name} {weight:.2f}" for name, weight in pool.weights.items())
         return [*shortcuts, *trust, *([f"weights in log-odds: {weights}"] if len(pool.weights) > 1 else [])]

@@ -40,15 +40,17 @@ def render_panels(
     graph: ExplanationGraph,
     sources: Sequence[SignalSource],
     scores: FloatArray,
+    findings: Sequence[str],
 ) -> list[Panel]:
-    """Return one panel a step; `scores`: the aggregated suspicion, shape (n,)."""
+    """Return one panel a step; `scores`: the aggregated suspicion, shape (n,), `findings`: what led to it."""
     signals = [source.measure(task, artifacts) for source in sources]
     return [
         _classifier_panel(task, artifacts),
         _explanation_panel(artifacts),
         _graph_panel(task, artifacts, graph),
         _signal_panel(signals, scores),
-        _correlation_panel(signals),
+        _correlation_panel([*signals, Signal("score", scores, np.ones(len(scores)))]),
+        Panel("findings", ("",), tuple((finding,) for finding in findings)),
     ]
 
 

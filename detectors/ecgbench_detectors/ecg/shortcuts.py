@@ -22,7 +22,7 @@ from ecgbench_detectors.ecg.tokens import TOKEN, find_phrases
 
 LEAST_SUPPORT = 5
 FDR = 0.01
-"""Where there is no shortcut at all, this is how often some token is called one."""
+"""How often some token is called a shortcut where there is none and the language model errs alike on all words."""
 SHRINKAGE = 10.0
 SAME_ITEMS = 0.8
 """A shortcut so much of whose items another one has already is that other's shadow."""

@@ -66,6 +66,8 @@ def learn_weights(sources: Sequence[FloatArray], labels: IntArray) -> FloatArray
     """
     from scipy.optimize import minimize
 
+    if not len(labels):
+        return np.asarray(np.eye(1, len(sources))[0])
     logs = np.stack([_log(source) for source in sources])
     start = np.append(np.full(len(logs), 0.5), 0.1)
     bounds = [(0.0, _LARGEST_WEIGHT)] * len(logs) + [(0.0, _LARGEST_NOISE)]

@@ -44,6 +44,7 @@ class ExplanationRequest:
 class Explanations(TextArtifact[Samples]):
     """Evidence and rationale of each text for its calibrated label; None where two replies were not valid."""
 
+    version: ClassVar[int] = 2
     cost: ClassVar[Cost] = Cost(seconds=0.35, llm_calls=1, memory=2500)
 
     llm: LlmSettings | None = None
