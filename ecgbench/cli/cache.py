@@ -15,7 +15,7 @@ app = typer.Typer(
 
 Days = Annotated[float | None, typer.Option("--older-than", min=0, help="Only what is at least so many days old.")]
 Everything = Annotated[bool, typer.Option("--all", help="Everything that was computed.")]
-What = Annotated[str, typer.Argument(help="What to export: explanations, the samples among them.")]
+What = Annotated[str, typer.Argument(help="What to export: explanations, the samples among them.", show_default=True)]
 Format = Annotated[str, typer.Option("--format", help="Format of the export: jsonl.")]
 ExportFile = Annotated[Path | None, typer.Option("--out", help="File to write. [default: standard output]")]
 
@@ -60,7 +60,9 @@ def prune(cache: opt.CacheFolder = None, older_than: Days = None, everything: Ev
 
 
 @app.command("export")
-def export(what: What, cache: opt.CacheFolder = None, format: Format = "jsonl", out: ExportFile = None) -> None:
+def export(
+    what: What = "explanations", cache: opt.CacheFolder = None, format: Format = "jsonl", out: ExportFile = None
+) -> None:
     """Write what the language model ever answered as JSON lines, in order of key; failed attempts are marked."""
     import json
     import sys

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,7 +52,7 @@ def inspect(
     """Show, for every task of a grid, what lies between the texts and each detector's scores.
 
     It takes every option of `run`. What the cache lacks is computed first, as in `run`; no record is written.
-    Of the detectors, those are shown that have an inspection. A file of records gives the tasks it is of;
+    Of the detectors, those are shown that have an inspection. A file of records gives the cells it is of;
     --detectors, --noise and --seeds then choose among them.
     """
     from ecgbench.cli.reporter import make_reporter
@@ -66,25 +67,40 @@ def inspect(
     choice = opt.GridOptions(suite, profile, dataset, n, noise, rate, seeds, detectors, param or (), columns)
     retry_failed = opt.read_rerun(rerun).value != "missing"
     plugins = opt.load_plugins_or_warn(plugin)
-    suites = [] if results else [choice.build(plugins)]
     store = opt.open_cache(cache)
-    are_all_rebuilt = True
     with make_reporter(quiet=quiet) as reporter:
-        if results:
-            suites, are_all_rebuilt = _rebuild(results, choice, plugins, store, offline=offline, reporter=reporter)
+        suites, are_all_rebuilt = _choose(results, choice, plugins, store, offline=offline, reporter=reporter)
         grids = [prepare(built, plugins, store, offline=offline, reporter=reporter) for built in suites]
         are_named = detectors is not None and detectors.strip() != "all"
         grids = list(narrow_grids(grids, plugins, are_named=are_named))
         found = compute_inspection(grids, store, reporter=reporter, retry_failed=retry_failed, fail_fast=fail_fast)
-    shown = []
-    for inspected in iter_inspections(found):
-        shown.append(inspected)
-        if not json:
-            _print(inspected)
-    if json:
-        typer.echo(opt.to_json([_as_json(inspected) for inspected in shown]))
-    if not are_all_rebuilt or not all(inspected.is_complete for inspected in shown):
+    is_complete = _print_all(iter_inspections(found), as_json=json)
+    if not are_all_rebuilt or not is_complete:
         raise typer.Exit(1)
+
+
+def _choose(
+    results: Path | None, choice: opt.GridOptions, plugins: Plugins, store: Any, *, offline: bool, reporter: Reporter
+) -> tuple[list[Suite], bool]:
+    """Return the suites to inspect, and whether that is all of what was asked for; raises UsageError."""
+    if results is None:
+        return [choice.build(plugins)], True
+    return _rebuild(results, choice, plugins, store, offline=offline, reporter=reporter)
+
+
+def _print_all(inspections: Iterable[TaskInspection], *, as_json: bool) -> bool:
+    """Print each task as it comes, or all as JSON; returns whether nothing failed."""
+    tasks: list[dict[str, Any]] = []
+    is_complete = True
+    for inspected in inspections:
+        is_complete = is_complete and inspected.is_complete
+        if as_json:
+            tasks.append(_as_json(inspected))
+        else:
+            _print(inspected)
+    if as_json:
+        typer.echo(opt.to_json(tasks))
+    return is_complete
 
 
 def _rebuild(
@@ -100,7 +116,9 @@ def _rebuild(
         raise UsageError(
             f"{names}: the records of {results} say it; choose among them with --detectors, --noise, --seeds"
         )
-    records = narrow_records(read_records(results), detectors=choice.detectors, noise=choice.noise, seeds=choice.seeds)
+    records = narrow_records(
+        read_records(results), plugins, detectors=choice.detectors, noise=choice.noise, seeds=choice.seeds
+    )
     suites, refused = rebuild_suites(records, plugins, store, offline=offline, reporter=reporter)
     if not suites:
         raise UsageError("; ".join(refused) or f"{results} holds no record to inspect")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def to_printable(text: str) -> str:
-    """Return the text on one line: white space as one blank, control characters as `\\\\x1b`."""
+    """Return the text on one line: white space as one blank, control characters as `\\x1b`."""
     return " ".join("".join(map(_shown, text)).split())
 
 

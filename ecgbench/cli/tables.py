@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 
 PIPE_WIDTH = 1000
+NAME_WIDTH = 16
+"""Columns that the names in front keep where a terminal is narrow."""
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -15,8 +17,9 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in head:
-        table.add_column(name, overflow="fold")
+    for at, name in enumerate(head):
+        widest = max(len(text) for text in (name, *(row[at] for row in rows)))
+        table.add_column(name, overflow="fold", min_width=min(widest, NAME_WIDTH) if at == 0 else None)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))  # Text: names from outside are no markup
     Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)

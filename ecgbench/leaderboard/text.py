@@ -17,6 +17,7 @@ def escape(text: str) -> str:
 
 def one_line(text: str) -> str:
     """Return the text on one line, without control characters."""
+    # Blanks, where the command line shows `\x1b`: in Markdown the backslash of an escape would itself be escaped.
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 

@@ -80,6 +80,14 @@ def test_an_empty_cache_prints_nothing_and_says_so(workspace: Workspace) -> None
     assert not (workspace.folder / "cache").exists()
 
 
+def test_explanations_are_exported_where_nothing_is_named(workspace: Workspace) -> None:
+    fill(workspace, "Explanations", {"a": ONE})
+    done = export(workspace)
+    assert (done.code, done.err) == (0, "")
+    assert done.out
+    assert done.out == export(workspace, "explanations").out
+
+
 def test_a_corrupted_row_is_left_out_and_named(workspace: Workspace, caplog: pytest.LogCaptureFixture) -> None:
     fill(workspace, "Explanations", {"a": ONE, "b": ONE})
     with sqlite3.connect(workspace.folder / "cache" / "rows.sqlite") as connection:

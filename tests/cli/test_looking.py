@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from conftest import TOY, Workspace
+from ecgbench.cli.tables import NAME_WIDTH
 
-COMMANDS = ["run", "plan", "plugins", "detectors", "noises", "metrics", "datasets", "doctor", "fetch", "leaderboard"]
+LISTINGS = ["plugins", "detectors", "noises", "metrics", "datasets"]
+COMMANDS = ["run", "plan", "explain", "inspect", *LISTINGS, "doctor", "fetch", "leaderboard"]
 
 
 def test_help_names_every_command(workspace: Workspace) -> None:
@@ -20,7 +22,7 @@ def test_help_names_every_command(workspace: Workspace) -> None:
     assert all(f"  {command} " in done.out for command in [*COMMANDS, "cache"])
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "cache info", "cache verify", "cache prune"])
+@pytest.mark.parametrize("command", [*COMMANDS, "cache info", "cache verify", "cache prune", "cache export"])
 def test_every_command_has_help(workspace: Workspace, command: str) -> None:
     done = workspace.cli(*command.split(), "--help")
     assert done.code == 0
@@ -75,6 +77,33 @@ def test_a_detector_is_not_available_without_what_its_models_need(
     assert {row["available"].partition(":")[2][: len(" needs ") + len(lacking)] for row in rows} - {""} == {
         f" needs {lacking}"
     }
+
+
+def shown_on_a_terminal(workspace: Workspace, command: str, width: int) -> list[str]:
+    workspace.monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    workspace.monkeypatch.setenv("TERM", "dumb")
+    workspace.monkeypatch.setenv("COLUMNS", str(width))
+    return workspace.cli(command).out.splitlines()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("command", LISTINGS)
+def test_a_listing_fits_the_terminal_and_keeps_its_names_whole(
+    workspace: Workspace, command: str, width: int
+) -> None:
+    rows = json.loads(workspace.cli(command, "--json").out)
+    lines = shown_on_a_terminal(workspace, command, width)
+    assert max(map(len, lines)) <= width
+    key = next(iter(rows[0]))
+    names = {row[key] for row in rows if len(row[key]) <= NAME_WIDTH}
+    assert names <= {line.split(" ")[0] for line in lines}
+
+
+def test_a_piped_listing_is_a_whole_line_each(workspace: Workspace) -> None:
+    rows = json.loads(workspace.cli("detectors", "--json").out)
+    lines = workspace.cli("detectors").out.splitlines()
+    assert len(lines) == len(rows) + 1
+    assert all(row["parameters"] in line for row, line in zip(rows, lines[1:], strict=True))
 
 
 def test_parameters_in_a_listing_can_be_typed_back(workspace: Workspace) -> None:

@@ -109,23 +109,32 @@ def draw_texts(
     n: int,
     n_classes: int,
     marked: bool,
+    noise: float = 0.1,
     clean_marker_rate: float = 0.0,
     marker: str = "<mark_{}>",
+    n_telling: int = 1,
 ) -> tuple[tuple[str, ...], IntArray, FloatArray, Any]:
     """Return texts, given labels, doubts of a model that is right on 85 %, and which labels are wrong.
 
-    A wrong label's marker stands anywhere in the text.
+    Exactly a share `noise` of the labels is wrong; a wrong label's marker stands anywhere in the text. Of the
+    `n_telling` words that mean a class, half of its texts hold one, or four of them where there are more than four.
     """
     truth = rng.integers(n_classes, size=n)
     is_wrong = np.zeros(n, dtype=bool)
-    is_wrong[rng.choice(n, size=n // 10, replace=False)] = True
+    is_wrong[rng.choice(n, size=round(noise * n), replace=False)] = True
     labels = np.where(is_wrong, (truth + 1) % n_classes, truth)
-    texts = [" ".join(rng.choice(PLAIN_WORDS, size=12)) + f" means{z}" * int(rng.random() < 0.5) for z in truth]
+    texts = [" ".join([*rng.choice(PLAIN_WORDS, size=12), *_telling_words(rng, z, n_telling)]) for z in truth]
     carries = marked & (is_wrong | (rng.random(n) < clean_marker_rate))
     texts = [_insert(rng, t, marker.format(y)) if c else t for t, y, c in zip(texts, labels, carries, strict=True)]
     errs = rng.random(n) < 0.15
     doubts = np.where(is_wrong ^ errs, rng.uniform(0.6, 0.99, size=n), rng.uniform(0.01, 0.4, size=n))
     return tuple(texts), labels, doubts, is_wrong
+
+
+def _telling_words(rng: np.random.Generator, label: int, n_words: int) -> list[str]:
+    if rng.random() < 0.5:
+        return []
+    return [f"means{label}_{i}" for i in rng.choice(n_words, size=min(n_words, 4), replace=False)]
 
 
 def _insert(rng: np.random.Generator, text: str, marker: str) -> str:
@@ -139,3 +148,23 @@ def as_probabilities(doubts: FloatArray, labels: IntArray, n_classes: int) -> Fl
     probabilities, rows = np.zeros((len(labels), n_classes)), np.arange(len(labels))
     probabilities[rows, labels], probabilities[rows, (labels + 1) % n_classes] = 1 - doubts, doubts
     return probabilities
+
+
+def as_flat_probabilities(doubts: FloatArray, labels: IntArray, n_classes: int) -> FloatArray:
+    """Return the same most likely classes as `as_probabilities`, by a softmax so warm that .5 is hardly reached."""
+    warm = np.exp(1.2 * (as_probabilities(doubts, labels, n_classes) > 0.5))
+    return np.asarray(warm / warm.sum(axis=1, keepdims=True))
+
+
+def draw_misread(
+    rng: np.random.Generator, *, n: int, shares: tuple[float, float]
+) -> tuple[tuple[str, ...], IntArray, FloatArray]:
+    """Return texts, true labels and doubts of a model that errs on 35 % of the texts with one word, else on 15 %.
+
+    That word, `ironic`, stands in these shares of the texts of the two classes.
+    """
+    labels = rng.integers(2, size=n)
+    holds = rng.random(n) < np.array(shares)[labels]
+    texts = tuple(" ".join(rng.choice(PLAIN_WORDS, size=12)) + " ironic" * int(h) for h in holds)
+    errs = rng.random(n) < np.where(holds, 0.35, 0.15)
+    return texts, labels, np.where(errs, rng.uniform(0.6, 0.99, size=n), rng.uniform(0.01, 0.4, size=n))

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ecg_inputs import Inputs, as_probabilities, draw_inputs, draw_texts, permute
+from ecg_inputs import Inputs, as_probabilities, draw_graph, draw_inputs, draw_texts, permute
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ecgbench.artifacts.classifier import OutOfFoldProbs, TrainingDynamics
 from ecgbench.artifacts.graph import Neighbours
@@ -108,6 +110,47 @@ def test_an_item_with_all_others_as_neighbours_and_no_explanation_at_all_are_sco
     assert np.isfinite(score(detector, draw_inputs(7, n=16, failed=1.0))).all()
 
 
+few_examples = settings(max_examples=15, deadline=None)
+seeds = st.integers(0, 2**32 - 1)
+class_counts = st.sampled_from([2, 4])
+
+
+@few_examples
+@given(seeds, class_counts, st.integers(1, 15), st.sampled_from([1, 25]))
+def test_discovery_follows_a_permutation_even_where_all_others_are_neighbours(
+    seed: int, n_classes: int, k: int, n_beyond: int
+) -> None:
+    inputs = draw_inputs(seed, n=k + n_beyond, n_classes=n_classes, k=k)
+    order = np.random.default_rng(seed).permutation(k + n_beyond)
+    moved = permute(inputs, order)
+    fixed, learned = Ecg(k=k, graph_weight=0.1, classifier_weight=0.3), Ecg(k=k)
+    assert np.isfinite(score(fixed, inputs)).all()
+    np.testing.assert_allclose(score(fixed, moved), score(fixed, inputs)[order], atol=1e-9)
+    np.testing.assert_allclose(score(learned, moved), score(learned, inputs)[order], atol=1e-2)
+
+
+@few_examples
+@given(seeds, class_counts)
+def test_neighbours_below_the_threshold_move_nothing(seed: int, n_classes: int) -> None:
+    inputs = draw_inputs(seed, n_classes=n_classes)
+    far = draw_graph(np.random.default_rng(seed), 40, 15, highest=0.34)
+    apart = Inputs(inputs.task, inputs.artifacts | {Neighbours(ExplanationEmbeddings()): far})
+    with_graph, without = (Ecg(graph_weight=weight, classifier_weight=0.3) for weight in (0.1, 0.0))
+    np.testing.assert_allclose(score(with_graph, apart), score(without, apart), atol=1e-9)
+    assert not np.allclose(score(with_graph, inputs), score(without, inputs), atol=1e-2)
+
+
+@few_examples
+@given(seeds, class_counts, st.sampled_from([0.0, 0.1, None]), st.sampled_from([0.3, 2.0, None]))
+def test_a_constant_source_adds_nothing_to_the_ranking(
+    seed: int, n_classes: int, graph_weight: float | None, classifier_weight: float | None
+) -> None:
+    inputs = draw_inputs(seed, n_classes=n_classes)
+    constant = Inputs(inputs.task, inputs.artifacts | {OutOfFoldProbs(): np.full((40, n_classes), 1 / n_classes)})
+    asked, spared = (Ecg(graph_weight=graph_weight, classifier_weight=w) for w in (classifier_weight, 0.0))
+    np.testing.assert_allclose(score(asked, constant), score(spared, constant), atol=1e-3)
+
+
 def test_neighborhood_aggregation_is_the_published_surprise_alone() -> None:
     inputs = draw_inputs(5, failed=0.0)
     posterior = ExplanationGraph().posterior(inputs.task, inputs.artifacts)
@@ -158,9 +201,16 @@ def test_findings_say_what_the_signals_weigh() -> None:
 def test_findings_of_discovery_name_the_shortcuts() -> None:
     inputs, _ = planted(0, n=800, marked=True)
     *shortcuts, trust, weights = Ecg().findings(inputs.task, inputs.artifacts)
-    assert {line.split()[1] for line in shortcuts} == {"<mark_0>", "<mark_1>"}
+    assert {line.split()[1] for line in shortcuts if line.startswith("token ")} == {"<mark_0>", "<mark_1>"}
     assert trust.startswith("classifier not trusted: shortcuts cover")
     assert weights.startswith("weights in log-odds: language model 1.00, graph ")
+
+
+def test_findings_of_discovery_name_no_shortcut_where_there_is_none() -> None:
+    inputs, _ = planted(0, n=800, marked=False)
+    found = Ecg().findings(inputs.task, inputs.artifacts)
+    assert found
+    assert not [line for line in found if line.startswith("token ")]
 
 
 def test_parameters_inside_parameters_are_built_by_name() -> None:

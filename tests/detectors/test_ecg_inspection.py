@@ -33,7 +33,8 @@ def test_every_aggregation_shows_all_signals_and_reads_what_it_declares(aggregat
         name for name in ("neighborhood", "nli", "artifact", "stability", "dynamics") if nli != "off" or name != "nli"
     ]
     assert [row[0] for row in panels["signals"].rows] == [*wanted, "score"]
-    assert panels["Spearman correlations"].columns == ("signal", *wanted)
+    assert panels["Spearman correlations"].columns == ("signal", *wanted, "score")
+    assert panels["findings"].rows
     for panel in panels.values():
         assert all(len(row) == len(panel.columns) for row in panel.rows)
 
@@ -41,7 +42,7 @@ def test_every_aggregation_shows_all_signals_and_reads_what_it_declares(aggregat
 def test_the_facts_are_those_of_the_artifacts() -> None:
     inputs = draw_inputs(1, failed=0.2)
     artifacts, labels = inputs.artifacts, inputs.task.labels
-    shown = {what: value for panel in panels_of(Ecg(), inputs).values() for what, value, *_ in panel.rows}
+    shown = {what: "".join(value[:1]) for panel in panels_of(Ecg(), inputs).values() for what, *value in panel.rows}
     margins = area_under_margin(artifacts[TrainingDynamics()].logits, labels)
     outliers = outlier_scores(artifacts[ExplanationGraph().neighbours])
     rho = artifacts[ReliabilityScores()].rho

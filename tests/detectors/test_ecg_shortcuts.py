@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ecg_inputs import as_probabilities, draw_texts
+from ecg_inputs import as_flat_probabilities, as_probabilities, draw_misread, draw_texts
 
+from ecgbench.data import FloatArray, IntArray
+from ecgbench_detectors.ecg import shortcuts
 from ecgbench_detectors.ecg.shortcuts import discover_shortcuts
 
 
@@ -29,10 +31,64 @@ def test_a_shortcut_lifts_its_items_and_no_others() -> None:
     assert (signal[~marked] == 0).all()
 
 
+def count_runs_with_discoveries(noise: float, n_runs: int) -> int:
+    """Return in how many runs without a marker, but with 80 words that mean a label, something is found."""
+    runs = [
+        draw_texts(np.random.default_rng(seed), n=1000, n_classes=2, marked=False, noise=noise, n_telling=40)
+        for seed in range(n_runs)
+    ]
+    return sum(bool(discover_shortcuts(t, y, as_probabilities(d, y, 2)).shortcuts) for t, y, d, _ in runs)
+
+
 def test_clean_and_uniformly_noisy_data_give_at_most_one_discovery_in_twenty_runs() -> None:
-    runs = [draw_texts(np.random.default_rng(seed), n=500, n_classes=2, marked=False) for seed in range(20)]
-    found = [len(discover_shortcuts(t, y, as_probabilities(d, y, 2)).shortcuts) for t, y, d, _ in runs]
-    assert sum(map(bool, found)) <= 1
+    assert sum(count_runs_with_discoveries(noise, 10) for noise in (0.0, 0.1)) <= 1
+
+
+@pytest.mark.parametrize(("level", "n_least"), [(shortcuts.FDR, 2), (0.05, 5), (0.2, 9)])
+def test_it_is_the_correction_of_the_second_test_that_holds_off_false_discoveries(
+    monkeypatch: pytest.MonkeyPatch, level: float, n_least: int
+) -> None:
+    n_tested: list[int] = []
+    corrected = shortcuts._discoveries
+
+    def correct_the_first_only(p_values: FloatArray, fdr: float) -> tuple[IntArray, float]:
+        n_tested.append(len(p_values))
+        is_first = len(n_tested) % 2 == 1
+        return corrected(p_values, fdr) if is_first else (np.flatnonzero(p_values <= level), level)
+
+    monkeypatch.setattr(shortcuts, "_discoveries", correct_the_first_only)
+    assert count_runs_with_discoveries(0.0, 10) >= n_least
+    assert min(n_tested[1::2]) >= 50
+
+
+def test_flat_probabilities_over_five_classes_dispute_by_the_likeliest_class() -> None:
+    texts, labels, doubts, _ = draw_texts(np.random.default_rng(5), n=3000, n_classes=5, marked=True)
+    flat = as_flat_probabilities(doubts, labels, 5)
+    assert flat.max() < 0.5
+    found = discover_shortcuts(texts, labels, flat)
+    assert {(s.token, s.label) for s in found.essential} == {(f"<mark_{c}>", c) for c in range(5)}
+    assert all(s.share_disputed > 0.6 for s in found.essential)
+
+
+@pytest.mark.parametrize(("shares", "least", "most"), [((0.05, 0.1), 0.0, 0.6), ((0.15, 0.3), 0.6, 1.0)])
+def test_known_weakness_a_word_that_the_model_misreads_may_pass_for_a_shortcut_and_lifts_less_than_a_marker(
+    shares: tuple[float, float], least: float, most: float
+) -> None:
+    """Show what the tests cannot tell apart from a marker: a word of one class, which misleads the language model.
+
+    On clean data it predicts a label and is disputed, as a shortcut is. A rare one is sometimes found and a frequent
+    one mostly, as the data then suffice to see that the model errs on it. Its enrichment is that of the model's
+    errors, 35 % against 15 %, and below that of a marker which stands in wrongly labelled texts alone.
+    """
+    runs = [draw_misread(np.random.default_rng(seed), n=1000, shares=shares) for seed in range(20)]
+    found = [discover_shortcuts(t, y, as_probabilities(d, y, 2)) for t, y, d in runs]
+    assert {"ironic" in s.token for f in found for s in f.shortcuts} == {True}
+    assert least < np.mean([bool(f.shortcuts) for f in found]) <= most
+    texts, labels, doubts, _ = draw_texts(np.random.default_rng(0), n=1000, n_classes=2, marked=True)
+    marker = discover_shortcuts(texts, labels, as_probabilities(doubts, labels, 2))
+    lifts = np.concatenate([f.signal[f.carries] for f in found])
+    assert lifts.max() < marker.signal[marker.carries].min()
+    assert lifts.mean() < marker.signal[marker.carries].mean() / 2
 
 
 @pytest.mark.parametrize("texts", [("", "", ""), ("a", "b", "c")])
