@@ -15,7 +15,7 @@ app = typer.Typer(
 
 Days = Annotated[float | None, typer.Option("--older-than", min=0, help="Only what is at least so many days old.")]
 Everything = Annotated[bool, typer.Option("--all", help="Everything that was computed.")]
-What = Annotated[str, typer.Argument(help="What to export: explanations, the samples among them.", show_default=True)]
+What = Annotated[str, typer.Argument(help="What to export: explanations, the samples among them.")]
 Format = Annotated[str, typer.Option("--format", help="Format of the export: jsonl.")]
 ExportFile = Annotated[Path | None, typer.Option("--out", help="File to write. [default: standard output]")]
 

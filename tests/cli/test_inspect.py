@@ -13,7 +13,9 @@ from test_real_run import make_cache
 
 from conftest import Outcome, Workspace
 from ecgbench.artifacts.classifier import OutOfFoldProbs
-from ecgbench.results import ResultsWriter
+from ecgbench.grid.rebuild import narrow_records
+from ecgbench.plugins import load_plugins
+from ecgbench.results import CellRecord, ResultsWriter, Status
 
 
 def inspect(workspace: Workspace, *arguments: str) -> Outcome:
@@ -190,6 +192,48 @@ def test_a_finished_run_is_inspected_from_its_records_and_computes_nothing_again
     assert [(task["noise"], task["seed"]) for task in narrowed] == [("uniform", 2)]
 
 
+def test_what_is_typed_beside_a_file_of_records_is_read_as_by_a_run(workspace: Workspace) -> None:
+    noise = "artifact_aligned[clean_marker_rate=0.05,injection_rate=0.5]"
+    workspace.run("toy_shown,toy_lengths[power=0]", "--noise", f"uniform,{noise}")
+    path = str(workspace.folder / "out" / "results" / "toy.jsonl")
+    typed = "artifact_aligned[injection_rate=0.5,position=suffix,clean_marker_rate=0.05]"
+    (task,) = json.loads(inspect(workspace, path, "--json", "--noise", typed).out)
+    assert task["noise"] == noise
+    done = inspect(workspace, path, "--detectors", "toy_shown[fault=none],toy_lengths[power=0]")
+    assert "without an inspection: toy_lengths[power=0.0]; those" in done.error
+
+
+def test_parameters_of_ecg_are_found_in_records_as_they_are_typed() -> None:
+    record = CellRecord(
+        run="r", dataset="toy", n=60, profile="embedded", noise="artifact_aligned", rate=0.1, seed=0, detector="ecg",
+        detector_params={"aggregation": "fixed", "weights": {"dynamics": 0.0}}, status=Status.OK, created_at="",
+        noise_params={"clean_marker_rate": 1.0},
+    )  # fmt: skip
+    (found,) = narrow_records(
+        [record],
+        load_plugins(),
+        detectors="ecg[aggregation=fixed,weights.dynamics=0,weights.nli=0.3]",
+        noise="artifact_aligned[clean_marker_rate=1]",
+    )
+    assert found == record
+
+
+def test_only_cells_that_have_a_record_are_inspected(workspace: Workspace) -> None:
+    finish_run(workspace, "--noise", "uniform", "--seeds", "0,1")
+    workspace.run("toy_shown[fault=classified]", "--noise", "uniform,none", "--seeds", "1,2")
+    path = str(workspace.folder / "out" / "results" / "toy.jsonl")
+    tasks = json.loads(inspect(workspace, path, "--json").out)
+    other = "toy_shown[fault=classified]"
+    assert {(t["noise"], t["seed"], *sorted(shown["detector"] for shown in t["detectors"])) for t in tasks} == {
+        ("uniform", 0, "toy_shown"),
+        ("uniform", 1, "toy_shown", other),
+        ("uniform", 2, other),
+        ("none", 1, other),
+        ("none", 2, other),
+    }
+    assert len(tasks) == 5
+
+
 @pytest.mark.parametrize("n", ["all", "60", "40"])
 def test_the_items_of_a_record_are_found_again_in_their_order(workspace: Workspace, n: str) -> None:
     path = finish_run(workspace, "--noise", "uniform", "--n", n)
@@ -248,6 +292,9 @@ def test_a_wrong_word_is_one_line(workspace: Workspace, arguments: list[str], me
     [
         (["--detectors", "toy_shwn"], "unknown detector in the records 'toy_shwn'. Did you mean: toy_shown?"),
         (["--detectors", "toy_lengths"], "without an inspection: toy_lengths"),
+        (["--detectors", "toy_lengths[power=2]"], "unknown detector in the records 'toy_lengths[power=2.0]'"),
+        (["--detectors", "toy_shown[falt=x]"], "unknown parameter of toy_shown 'falt'. Did you mean: fault?"),
+        (["--noise", "unifrom[a=1]"], "unknown noise model in the records 'unifrom[a=1]'. Did you mean: uniform?"),
         (["--seeds", "7"], "unknown seed in the records '7'. Choose from: 0."),
         (["--noise", "none"], "unknown noise model in the records 'none'"),
         (["--seeds", ","], "holds no record to inspect"),

@@ -88,9 +88,7 @@ def shown_on_a_terminal(workspace: Workspace, command: str, width: int) -> list[
 
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize("command", LISTINGS)
-def test_a_listing_fits_the_terminal_and_keeps_its_names_whole(
-    workspace: Workspace, command: str, width: int
-) -> None:
+def test_a_listing_fits_the_terminal_and_keeps_its_names_whole(workspace: Workspace, command: str, width: int) -> None:
     rows = json.loads(workspace.cli(command, "--json").out)
     lines = shown_on_a_terminal(workspace, command, width)
     assert max(map(len, lines)) <= width
