@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -81,9 +82,9 @@ def test_a_detector_is_not_available_without_what_its_models_need(
 
 def shown_on_a_terminal(workspace: Workspace, command: str, width: int) -> list[str]:
     workspace.monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    workspace.monkeypatch.setenv("TERM", "dumb")
+    workspace.monkeypatch.setenv("TERM", "xterm")
     workspace.monkeypatch.setenv("COLUMNS", str(width))
-    return workspace.cli(command).out.splitlines()
+    return re.sub(r"\x1b\[[0-9;]*m", "", workspace.cli(command).out).splitlines()
 
 
 @pytest.mark.parametrize("width", [80, 120])
