@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ecg_inputs import Inputs, as_probabilities, draw_graph, draw_inputs, draw_texts, permute
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ecgbench.artifacts.classifier import OutOfFoldProbs, TrainingDynamics
@@ -110,13 +110,14 @@ def test_an_item_with_all_others_as_neighbours_and_no_explanation_at_all_are_sco
     assert np.isfinite(score(detector, draw_inputs(7, n=16, failed=1.0))).all()
 
 
-few_examples = settings(max_examples=15, deadline=None)
+few_examples = settings(max_examples=15, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)
 class_counts = st.sampled_from([2, 4])
 
 
 @few_examples
 @given(seeds, class_counts, st.integers(1, 15), st.sampled_from([1, 25]))
+@example(2637, 4, 10, 25)  # a flat likelihood: a careless fit stops elsewhere
 def test_discovery_follows_a_permutation_even_where_all_others_are_neighbours(
     seed: int, n_classes: int, k: int, n_beyond: int
 ) -> None:

@@ -71,7 +71,8 @@ def learn_weights(sources: Sequence[FloatArray], labels: IntArray) -> FloatArray
     logs = np.stack([_log(source) for source in sources])
     start = np.append(np.full(len(logs), 0.5), 0.1)
     bounds = [(0.0, _LARGEST_WEIGHT)] * len(logs) + [(0.0, _LARGEST_NOISE)]
-    fitted = minimize(_loss, start, args=(logs, labels), jac=True, bounds=bounds, method="L-BFGS-B").x[:-1]
+    exact = {"ftol": 1e-15, "gtol": 1e-9, "maxiter": 1000}  # the order of the items must not show in the weights
+    fitted = minimize(_loss, start, (logs, labels), jac=True, bounds=bounds, method="L-BFGS-B", options=exact).x[:-1]
     weights: FloatArray = fitted / max(fitted[0], _LEAST_WEIGHT)
     weights[0] = 1.0
     return weights
