@@ -12,7 +12,7 @@ import numpy as np
 from ecgbench.artifacts.base import Artifact, Artifacts, Cost, TaskArtifact, TextArtifact
 from ecgbench.artifacts.llm.asking import head_key, iter_prompt_batches, settled
 from ecgbench.artifacts.llm.explanations import Explanations, Samples
-from ecgbench.artifacts.llm.labels import FewShots, LabelRequest, calibrate
+from ecgbench.artifacts.llm.labels import FewShots, LabelRequest, calibrate, pack_row, stack_rows
 from ecgbench.data import BoolArray, DetectionTask, FloatArray, IntArray
 from ecgbench.engines.batching import iter_batches, run_halving
 from ecgbench.engines.context import ComputeContext, batch_size
@@ -24,7 +24,6 @@ from ecgbench.store.keys import digest
 
 PAIR_BATCH = 64
 _ENTAILMENT, _CONTRADICTION = NLI_CLASSES.index("entailment"), NLI_CLASSES.index("contradiction")
-_ROW = np.dtype("<f8")
 _NEUTRAL = np.full(len(NLI_CLASSES), 1 / len(NLI_CLASSES))
 _NO_PROMPT = Prompt("", "")
 
@@ -69,19 +68,19 @@ class CrossEncoderNli(TextArtifact[FloatArray]):
     def compute(self, requests: Sequence[Pair], context: ComputeContext) -> Iterator[Mapping[int, bytes | None]]:
         """Yield little-endian float64 rows, in batches of near length."""
         silent = [p for p, pair in enumerate(requests) if not pair.premise]
-        yield dict.fromkeys(silent, _pack(_NEUTRAL))
+        yield dict.fromkeys(silent, pack_row(_NEUTRAL))
         context.progress.advance(len(silent))
         asked = [p for p, pair in enumerate(requests) if pair.premise]
         pairs = [(requests[p].premise, requests[p].hypothesis) for p in asked]
         for batch in iter_batches([len(premise) + len(claim) for premise, claim in pairs], batch_size(PAIR_BATCH)):
             judge = context.load(load_cross_encoder, self.model)
             rows = run_halving(judge.classify, [pairs[i] for i in batch])
-            yield {asked[i]: _pack(row) for i, row in zip(batch, rows, strict=True)}
+            yield {asked[i]: pack_row(row) for i, row in zip(batch, rows, strict=True)}
             context.progress.advance(len(batch))
 
     def assemble(self, rows: Sequence[bytes | None]) -> FloatArray:
         """Stack the rows: float64, shape (n, 3)."""
-        return _stack(rows)
+        return stack_rows(rows)
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ class LlmNli(TextArtifact[FloatArray]):
     ) -> Iterator[Mapping[int, bytes | None]]:
         """Yield little-endian float64 rows, one batch at a time."""
         silent = {p: len(request.labels) for p, request in enumerate(requests) if request.prompt == _NO_PROMPT}
-        yield {p: _pack(np.full(n, -np.log(n))) for p, n in silent.items()}
+        yield {p: pack_row(np.full(n, -np.log(n))) for p, n in silent.items()}
         context.progress.advance(len(silent))
         # Tasks that name their classes otherwise may share a prefix, but no batch.
         for answers in sorted({request.labels for request in requests}):
@@ -128,12 +127,12 @@ class LlmNli(TextArtifact[FloatArray]):
             for batch in iter_prompt_batches([requests[p].prompt for p in asked]):
                 ask = partial(_end_hypotheses, context.load(load_llm, settled(self.llm)), answers)
                 rows = run_halving(ask, [requests[asked[i]].prompt for i in batch])
-                yield {asked[i]: _pack(row) for i, row in zip(batch, rows, strict=True)}
+                yield {asked[i]: pack_row(row) for i, row in zip(batch, rows, strict=True)}
                 context.progress.advance(len(batch))
 
     def assemble(self, rows: Sequence[bytes | None]) -> FloatArray:
         """Stack the rows: float64, shape (n, C + 1)."""
-        return _stack(rows)
+        return stack_rows(rows)
 
 
 @dataclass(frozen=True)
@@ -190,12 +189,3 @@ def judge_endings(log_probabilities: FloatArray, labels: IntArray, explained: Bo
 
 def _end_hypotheses(llm: LanguageModel, answers: Sequence[str], prompts: Sequence[Prompt]) -> FloatArray:
     return llm.label_logits(prompts, answers)
-
-
-def _pack(row: FloatArray) -> bytes:
-    return row.astype(_ROW).tobytes()
-
-
-def _stack(rows: Sequence[bytes | None]) -> FloatArray:
-    """Stack rows of one width, none of which ever fails."""
-    return np.stack([np.frombuffer(row or b"", dtype=_ROW).astype(np.float64) for row in rows])

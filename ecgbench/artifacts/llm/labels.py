@@ -98,7 +98,7 @@ class LabelLogits(TextArtifact[FloatArray]):
 
     def assemble(self, rows: Sequence[bytes | None]) -> FloatArray:
         """Stack the rows: float64, shape (n, C)."""
-        return np.stack([np.frombuffer(row or b"", dtype=_ROW).astype(np.float64) for row in rows])
+        return stack_rows(rows)
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,16 @@ def calibrate(logits: FloatArray) -> FloatArray:
     return probabilities
 
 
+def pack_row(row: FloatArray) -> bytes:
+    """Return one item's numbers as they are stored: little-endian float64."""
+    return row.astype(_ROW).tobytes()
+
+
+def stack_rows(rows: Sequence[bytes | None]) -> FloatArray:
+    """Return stored rows of one width, none of which ever fails: float64, shape (n, width)."""
+    return np.stack([np.frombuffer(row or b"", dtype=_ROW).astype(np.float64) for row in rows])
+
+
 def _label_rows(llm: LanguageModel, requests: Sequence[LabelRequest]) -> list[bytes]:
     logits = llm.label_logits([request.prompt for request in requests], requests[0].labels)
-    return [row.astype(_ROW).tobytes() for row in logits]
+    return [pack_row(row) for row in logits]
