@@ -7,24 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from board_records import BASE
 
 from ecgbench.grid.selection import Selection, parse_selection
 from ecgbench.leaderboard.board import AUROC, Column, Row, Table, build_tables, render_name
 from ecgbench.results import CellRecord, Status
-
-BASE = CellRecord(
-    run="quick",
-    dataset="movie_snippets",
-    n=500,
-    profile="embedded",
-    noise="uniform",
-    rate=0.1,
-    seed=0,
-    detector="loss",
-    status=Status.OK,
-    metrics={"auroc": 0.5},
-    created_at="2026-01-02T03:04:05Z",
-)
 
 
 def cell(detector: str, seed: int, auroc: float | None, **changes: Any) -> CellRecord:

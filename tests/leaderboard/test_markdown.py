@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from board_records import BASE
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -22,18 +23,6 @@ from ecgbench.leaderboard.text import escape
 from ecgbench.results import CellRecord, ResultsWriter, Status
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-BASE = CellRecord(
-    run="quick",
-    dataset="movie_snippets",
-    n=500,
-    profile="embedded",
-    noise="uniform",
-    rate=0.1,
-    seed=0,
-    detector="loss",
-    status=Status.OK,
-    created_at="2026-01-02T03:04:05Z",
-)
 
 
 def cell(detector: str, auroc: float | None = 0.5, **changes: Any) -> CellRecord:

@@ -7,24 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from board_records import BASE
 
 from ecgbench.leaderboard import render_board
 from ecgbench.leaderboard.board import build_tables
 from ecgbench.leaderboard.notes import describe_surprises, render_notes
 from ecgbench.results import CellRecord, Status
-
-BASE = CellRecord(
-    run="quick",
-    dataset="movie_snippets",
-    n=500,
-    profile="embedded",
-    noise="uniform",
-    rate=0.1,
-    seed=0,
-    detector="loss",
-    status=Status.OK,
-    created_at="2026-01-02T03:04:05Z",
-)
 
 
 def cell(detector: str, auroc: float | None = 0.5, *, second: int = 5, **changes: Any) -> CellRecord:
