@@ -1,4 +1,4 @@
-"""Speed of ECG from ready artifacts at n = 25,000: its five signals beside a loop over items, and its discovery."""
+"""Speed from ready artifacts at n = 25,000: ECG's five signals and NRG beside loops over items, and ECG's discovery."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from ecgbench.artifacts.classifier import Dynamics, OutOfFoldProbs, TrainingDynamics
+from ecgbench.artifacts.classifier import ClassifierStates, Dynamics, OutOfFoldProbs, TrainingDynamics
 from ecgbench.artifacts.graph import KnnGraph
 from ecgbench.artifacts.llm import CalibratedLabels, Explanations, Reliability, ReliabilityScores
 from ecgbench.artifacts.nli import NliScores
@@ -30,6 +30,7 @@ from ecgbench_detectors.ecg.shortcuts import Shortcuts
 from ecgbench_detectors.ecg.signals import ArtifactFocus, Contradiction, Instability, Neighborhood
 from ecgbench_detectors.ecg.signals import Dynamics as Margins
 from ecgbench_detectors.ecg.tokens import TOKEN
+from ecgbench_detectors.nrg import Nrg
 
 N = 25_000
 K = 15
@@ -183,6 +184,69 @@ def test_discovery_over_25000_texts_takes_under_3_s(benchmark: Any, capsys: pyte
         print(f"\nprocessor time {seconds:.2f} s, peak {peak:.0f} MiB")
     assert seconds < 3
     assert peak < 1024
+
+
+def build_relations(n: int) -> tuple[DetectionTask, dict[Any, Any]]:
+    """Return a task of two classes, 10 % of the labels wrong, with states of 384 dimensions that tell the classes."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(2, size=n)
+    states = (rng.normal(size=(n, 384)) + 4 * rng.normal(size=(2, 384))[truth]).astype(np.float32)
+    probs = rng.beta(5, 1, size=n)
+    artifacts = {
+        ClassifierStates(): states / np.linalg.norm(states, axis=1, keepdims=True),
+        OutOfFoldProbs(): np.stack([np.where(truth == label, probs, 1 - probs) for label in range(2)], axis=1),
+    }
+    labels = np.where(rng.random(n) < 0.1, 1 - truth, truth)
+    return DetectionTask(("text",) * n, labels, TaskDescription("sentiment", ("bad", "good"))), artifacts
+
+
+def relate_by_loop(task: DetectionTask, artifacts: Any) -> FloatArray:
+    """Return what NRG scores, each item against all others, one item after the other."""
+    states, probs = artifacts[ClassifierStates()], artifacts[OutOfFoldProbs()].astype(np.float32)
+
+    def support(others: IntArray) -> FloatArray:
+        sums = np.empty(len(task))
+        for i in range(len(task)):
+            relations = np.maximum(states[others] @ states[i], 0) * (probs[others] @ probs[i])
+            relations = np.where(relations > 0.03, relations, 0).astype(np.float64) ** 4
+            sums[i] = np.where(task.labels[others] == task.labels[i], relations, -relations).sum()
+        return sums
+
+    first = support(np.arange(len(task)))
+    wrong = np.flatnonzero(first / np.abs(first).max() < -0.05)
+    final = first - 2 * support(wrong)
+    return np.asarray(-final / np.abs(final).max())
+
+
+@pytest.mark.slow
+def test_relation_graph_of_25000_items_in_bounded_memory(benchmark: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    own: list[float] = []
+
+    def score(task: DetectionTask, artifacts: Any) -> FloatArray:
+        started = time.process_time()
+        found = Nrg().score(task, artifacts, np.random.default_rng(0))
+        own.append(time.process_time() - started)
+        return found
+
+    small = build_relations(2_000)
+    started = time.process_time()
+    expected = relate_by_loop(*small)
+    loop = time.process_time() - started
+    for _ in range(3):
+        np.testing.assert_allclose(score(*small), expected, atol=1e-5)
+    at_once = statistics.median(own)
+    whole = build_relations(N)
+    benchmark.pedantic(lambda: score(*whole), rounds=1)
+    wall, seconds = benchmark.stats.stats.median, own[-1]
+    peak = measure_peak(lambda: score(*whole))
+    benchmark.extra_info.update(seconds=seconds, ratio=loop / at_once, peak_mib=peak)
+    with capsys.disabled():
+        print(
+            f"\nprocessor time {seconds:.1f} s (wall {wall:.1f} s), peak {peak:.0f} MiB; "
+            f"of 2,000 items {at_once:.2f} s, item by item {loop:.2f} s"
+        )
+    assert loop / at_once >= 3
+    assert peak < 256
 
 
 def measure_peak(run: Callable[[], object]) -> float:

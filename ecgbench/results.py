@@ -48,6 +48,8 @@ class CellRecord:
     `findings` are the detector's own words.
     `redundant`: Spearman's correlation with each detector of the task, known when this one ended, where it is
     above .99 either way. Of a pair the later record holds it.
+    `artifact_facts`: what its artifacts say of themselves, such as the recall of an approximate index.
+    `expected`: the suite's range of a metric, by the metric's name or name@cut-off, lower and upper end.
     `created_at` is ISO 8601 in UTC.
     """
 
@@ -77,6 +79,8 @@ class CellRecord:
     failed_attempts: int = 0
     findings: Sequence[str] = ()
     redundant: Mapping[str, float] = field(default_factory=dict)
+    artifact_facts: Mapping[str, float] = field(default_factory=dict)
+    expected: Mapping[str, Sequence[float]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     schema: int = RECORD_SCHEMA
 

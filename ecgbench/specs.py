@@ -54,6 +54,8 @@ class Dataset(ABC):
     """The parameter that takes the part after ":" in `file:reviews.csv`."""
     default_n: ClassVar[int | None] = 500
     """How many items a run draws where nobody says; None for all."""
+    from_hub: ClassVar[bool] = False
+    """True: fetched from the hub, so by `ecgbench fetch` only where it is named."""
 
     @abstractmethod
     def load(self, context: DatasetContext) -> LabeledTexts:

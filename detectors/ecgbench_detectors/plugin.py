@@ -27,5 +27,8 @@ def ecgbench_detectors() -> list[DetectorSpec]:
             "llm_mismatch", "ecgbench_detectors.llm_mismatch:LlmMismatch", "the language model finds the label unlikely"
         ),
         DetectorSpec("input_knn", "ecgbench_detectors.input_knn:InputKnn", "the nearest texts carry other labels"),
+        DetectorSpec(
+            "nrg", "ecgbench_detectors.nrg:Nrg", "items the trained classifier finds alike carry other labels"
+        ),
         DetectorSpec("random", "ecgbench_detectors.random:Random", "uniform random numbers: the floor"),
     ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import numpy as np
@@ -22,6 +22,8 @@ from ecgbench.store.keys import digest
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 Arrays = Mapping[str, NDArray[Any]]
+BATCH = 64
+"""How many requests are answered in one call where an artifact does not say."""
 
 
 class Artifacts(Protocol):
@@ -60,6 +62,15 @@ class Artifact(ABC, Generic[T]):
     def inputs(self) -> tuple[Artifact[Any], ...]:
         """Return the artifacts this one is computed from."""
         return ()
+
+    def models(self) -> tuple[Any, ...]:
+        """Return the settings of the models that `compute` loads; by default all settings among the fields."""
+        values = (getattr(self, f.name) for f in dataclasses.fields(self))
+        return tuple(v for v in values if dataclasses.is_dataclass(v) and not isinstance(v, (type, Artifact)))
+
+    def facts(self, value: T) -> Mapping[str, float]:  # noqa: ARG002
+        """Return what a record of a cell should say of the value; nothing by default."""
+        return {}
 
     def resolve(self, profile: Profile) -> Self:
         """Fill fields left at None with the profile's settings of the same name."""
@@ -102,13 +113,18 @@ class TextArtifact(Artifact[T]):
     def requests(self, task: DetectionTask, inputs: Artifacts) -> Sequence[Any]:
         """Return n requests, one an item, in the order of the task's texts."""
 
-    @abstractmethod
-    def compute(self, requests: Sequence[Any], context: ComputeContext) -> Iterator[Mapping[int, bytes | None]]:
-        """Yield batches of answers by position in `requests`; None is a failed attempt.
+    def batches(self, requests: Sequence[Any]) -> Iterable[Sequence[int]]:
+        """Split requests into batches of positions, each position once.
 
-        The batches must follow from the requests alone and come in a fixed order: a killed run then
-        resumes with the very batches an undisturbed one would have had, and the same bits.
+        They must follow from the requests alone and come in a fixed order: a killed run then resumes with the
+        very batches an undisturbed one would have had, and so do several workers, and all get the same bits.
         """
+        for start in range(0, len(requests), BATCH):
+            yield range(start, min(start + BATCH, len(requests)))
+
+    @abstractmethod
+    def compute(self, requests: Sequence[Any], context: ComputeContext) -> Sequence[bytes | None]:
+        """Answer one batch, in its order; None is a failed attempt."""
 
     @abstractmethod
     def assemble(self, rows: Sequence[bytes | None]) -> T:

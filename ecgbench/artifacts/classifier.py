@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from ecgbench.artifacts.base import Arrays, Artifact, Artifacts, Cost, TaskArtifact
 from ecgbench.data import DetectionTask, FloatArray, IntArray
-from ecgbench.engines.classifier import load_classifier, train_classifier
+from ecgbench.engines.classifier import load_classifier
 from ecgbench.engines.context import ComputeContext
 from ecgbench.errors import NotApplicableError, UsageError
 from ecgbench.profiles import ClassifierSettings
@@ -33,19 +34,21 @@ class OutOfFoldProbs(TaskArtifact[FloatArray]):
         assert self.classifier is not None
         fold_of = assign_folds(task.texts, task.labels, folds=self.folds, seed=derive_int(context.seed, "folds"))
         classifier = context.load(load_classifier, self.classifier)
-        examples = classifier.activations(task.texts)
+        examples = classifier.prepare(task.texts)
         logits = np.zeros((len(task), task.n_classes))
         for fold in range(self.folds):
             kept, left_out = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
-            trained = train_classifier(
-                classifier,
+            trained = classifier.train(
                 [examples[i] for i in kept],
                 labels=task.labels[kept],
                 n_classes=task.n_classes,
                 seed=derive_int(context.seed, f"training/{fold}"),
+                checkpoint=context.checkpoints and context.checkpoints / f"fold-{fold}",
             )
             logits[left_out] = trained.predict([examples[i] for i in left_out])
             context.progress.advance(len(left_out))
+        if context.checkpoints:  # of no use any more, and large: a model a fold
+            shutil.rmtree(context.checkpoints, ignore_errors=True)
         return softmax(logits)
 
 
@@ -53,8 +56,8 @@ class OutOfFoldProbs(TaskArtifact[FloatArray]):
 class Dynamics:
     """What training on all items showed.
 
-    `logits`: each item's at each epoch, in train mode: float32, shape (T, n, C); `states`: each item's mean
-    hidden state after the last epoch, without dropout: float32, shape (n, d), not normalised.
+    `logits`: each item's at each epoch, in train mode: float32, shape (T, n, C); `states`: the hidden state
+    that the head reads of each item after the last epoch, without dropout: float32, shape (n, d), not normalised.
     """
 
     logits: NDArray[np.float32]
@@ -72,12 +75,14 @@ class TrainingDynamics(TaskArtifact[Dynamics]):
     classifier: ClassifierSettings | None = None
 
     def compute(self, task: DetectionTask, inputs: Artifacts, context: ComputeContext) -> Dynamics:  # noqa: ARG002
-        """Train one classifier on all items."""
+        """Train one classifier on all items; one fine-tuned whole stays in the checkpoint folder."""
         assert self.classifier is not None
         classifier = context.load(load_classifier, self.classifier)
         seed = derive_int(context.seed, "training")
-        examples = classifier.activations(task.texts)
-        trained = train_classifier(classifier, examples, labels=task.labels, n_classes=task.n_classes, seed=seed)
+        examples = classifier.prepare(task.texts)
+        trained = classifier.train(
+            examples, labels=task.labels, n_classes=task.n_classes, seed=seed, checkpoint=context.checkpoints
+        )
         states = trained.pool(examples)
         context.progress.advance(len(task))
         return Dynamics(trained.train_logits, states)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -29,14 +29,16 @@ class StringEmbeddings(TextArtifact[NDArray[np.float32]]):
 
     encoder: EncoderSettings | None = None
 
-    def compute(self, requests: Sequence[str], context: ComputeContext) -> Iterator[Mapping[int, bytes | None]]:
-        """Yield float32 little-endian rows, in batches of near length."""
+    def batches(self, requests: Sequence[str]) -> Iterable[Sequence[int]]:
+        """Put strings of near length together."""
+        return iter_batches([len(text) for text in requests], batch_size(ENCODE_BATCH))
+
+    def compute(self, requests: Sequence[str], context: ComputeContext) -> Sequence[bytes | None]:
+        """Return float32 little-endian rows."""
         assert self.encoder is not None
         encoder = context.load(load_encoder, self.encoder)
-        for positions in iter_batches([len(text) for text in requests], batch_size(ENCODE_BATCH)):
-            vectors = run_halving(lambda texts: list(encoder.encode(texts)), [requests[p] for p in positions])
-            yield {p: vector.astype(_ROW).tobytes() for p, vector in zip(positions, vectors, strict=True)}
-            context.progress.advance(len(positions))
+        vectors = run_halving(lambda texts: list(encoder.encode(texts)), requests)
+        return [vector.astype(_ROW).tobytes() for vector in vectors]
 
     def assemble(self, rows: Sequence[bytes | None]) -> NDArray[np.float32]:
         """Stack the rows: float32, shape (n, d); zeros where the attempt failed."""

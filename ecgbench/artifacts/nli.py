@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,12 +11,12 @@ import numpy as np
 from ecgbench.artifacts.base import Artifact, Artifacts, Cost, TaskArtifact, TextArtifact
 from ecgbench.artifacts.llm.asking import head_key, iter_prompt_batches, settled
 from ecgbench.artifacts.llm.explanations import Explanations, Samples
-from ecgbench.artifacts.llm.labels import FewShots, LabelRequest, calibrate, pack_row, stack_rows
+from ecgbench.artifacts.llm.labels import FewShots, LabelRequest, calibrate, label_rows, pack_row, stack_rows
 from ecgbench.data import BoolArray, DetectionTask, FloatArray, IntArray
 from ecgbench.engines.batching import iter_batches, run_halving
 from ecgbench.engines.context import ComputeContext, batch_size
 from ecgbench.engines.cross_encoder import NLI_CLASSES, load_cross_encoder
-from ecgbench.engines.llm import LanguageModel, Prompt, load_llm
+from ecgbench.engines.llm import Prompt, load_llm
 from ecgbench.profiles import CrossEncoderSettings, LlmSettings
 from ecgbench.prompts import nli_answers, nli_prompt, render_hypothesis
 from ecgbench.store.keys import digest
@@ -52,6 +51,10 @@ class CrossEncoderNli(TextArtifact[FloatArray]):
         """Return the explanations."""
         return (Explanations(self.llm),)
 
+    def models(self) -> tuple[Any, ...]:
+        """Return the cross-encoder alone."""
+        return (self.model,)
+
     def requests(self, task: DetectionTask, inputs: Artifacts) -> Sequence[Pair]:
         """Return one pair an item, of its explanation (without its label) and its given label."""
         names = task.description.label_names
@@ -65,18 +68,20 @@ class CrossEncoderNli(TextArtifact[FloatArray]):
         """Return the key of cross-encoder and pair, whatever wrote the explanation."""
         return digest("row/1", ["CrossEncoderNli", self.version, self.model, request])
 
-    def compute(self, requests: Sequence[Pair], context: ComputeContext) -> Iterator[Mapping[int, bytes | None]]:
-        """Yield little-endian float64 rows, in batches of near length."""
-        silent = [p for p, pair in enumerate(requests) if not pair.premise]
-        yield dict.fromkeys(silent, pack_row(_NEUTRAL))
-        context.progress.advance(len(silent))
+    def batches(self, requests: Sequence[Pair]) -> Iterable[Sequence[int]]:
+        """Put pairs of near length together, those without a premise apart."""
+        yield from _some([p for p, pair in enumerate(requests) if not pair.premise])
         asked = [p for p, pair in enumerate(requests) if pair.premise]
-        pairs = [(requests[p].premise, requests[p].hypothesis) for p in asked]
-        for batch in iter_batches([len(premise) + len(claim) for premise, claim in pairs], batch_size(PAIR_BATCH)):
-            judge = context.load(load_cross_encoder, self.model)
-            rows = run_halving(judge.classify, [pairs[i] for i in batch])
-            yield {asked[i]: pack_row(row) for i, row in zip(batch, rows, strict=True)}
-            context.progress.advance(len(batch))
+        lengths = [len(requests[p].premise) + len(requests[p].hypothesis) for p in asked]
+        for batch in iter_batches(lengths, batch_size(PAIR_BATCH)):
+            yield [asked[i] for i in batch]
+
+    def compute(self, requests: Sequence[Pair], context: ComputeContext) -> Sequence[bytes | None]:
+        """Return little-endian float64 rows; without premises no model is loaded."""
+        if not requests[0].premise:
+            return [pack_row(_NEUTRAL)] * len(requests)
+        judge = context.load(load_cross_encoder, self.model)
+        return [pack_row(row) for row in run_halving(judge.classify, [(r.premise, r.hypothesis) for r in requests])]
 
     def assemble(self, rows: Sequence[bytes | None]) -> FloatArray:
         """Stack the rows: float64, shape (n, 3)."""
@@ -114,21 +119,21 @@ class LlmNli(TextArtifact[FloatArray]):
         head = head_key("LlmNli", self.version, settled(self.llm).model_key, request.prompt.prefix)
         return digest("row/1", [head, request.prompt.suffix, request.labels])
 
-    def compute(
-        self, requests: Sequence[LabelRequest], context: ComputeContext
-    ) -> Iterator[Mapping[int, bytes | None]]:
-        """Yield little-endian float64 rows, one batch at a time."""
-        silent = {p: len(request.labels) for p, request in enumerate(requests) if request.prompt == _NO_PROMPT}
-        yield {p: pack_row(np.full(n, -np.log(n))) for p, n in silent.items()}
-        context.progress.advance(len(silent))
+    def batches(self, requests: Sequence[LabelRequest]) -> Iterable[Sequence[int]]:
+        """Put prompts that share prefix and answers together, those without an explanation apart."""
+        yield from _some([p for p, request in enumerate(requests) if request.prompt == _NO_PROMPT])
         # Tasks that name their classes otherwise may share a prefix, but no batch.
         for answers in sorted({request.labels for request in requests}):
-            asked = [p for p, request in enumerate(requests) if request.labels == answers and p not in silent]
+            asked = [p for p, r in enumerate(requests) if r.labels == answers and r.prompt != _NO_PROMPT]
             for batch in iter_prompt_batches([requests[p].prompt for p in asked]):
-                ask = partial(_end_hypotheses, context.load(load_llm, settled(self.llm)), answers)
-                rows = run_halving(ask, [requests[asked[i]].prompt for i in batch])
-                yield {asked[i]: pack_row(row) for i, row in zip(batch, rows, strict=True)}
-                context.progress.advance(len(batch))
+                yield [asked[i] for i in batch]
+
+    def compute(self, requests: Sequence[LabelRequest], context: ComputeContext) -> Sequence[bytes | None]:
+        """Return little-endian float64 rows; without prompts no model is loaded."""
+        if requests[0].prompt == _NO_PROMPT:
+            return [pack_row(np.full(len(r.labels), -np.log(len(r.labels)))) for r in requests]
+        llm = context.load(load_llm, settled(self.llm))
+        return run_halving(lambda batch: label_rows(llm, batch), requests)
 
     def assemble(self, rows: Sequence[bytes | None]) -> FloatArray:
         """Stack the rows: float64, shape (n, C + 1)."""
@@ -187,5 +192,6 @@ def judge_endings(log_probabilities: FloatArray, labels: IntArray, explained: Bo
     return judged
 
 
-def _end_hypotheses(llm: LanguageModel, answers: Sequence[str], prompts: Sequence[Prompt]) -> FloatArray:
-    return llm.label_logits(prompts, answers)
+def _some(positions: list[int]) -> list[list[int]]:
+    """Return one batch, or none where it would be empty."""
+    return [positions] if positions else []

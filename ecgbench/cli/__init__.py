@@ -58,8 +58,6 @@ def _main(
 
 def main() -> None:
     """Run the command line; an error is one line on stderr and an exit code, a traceback only with --debug."""
-    # Models come from packages or folders: no library may try a hub behind the user's back.
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TQDM_DISABLE", "1")  # our own progress says how long it takes
     try:

@@ -28,10 +28,15 @@ def info(cache: opt.CacheFolder = None, json: opt.Json = False) -> None:
     store = opt.open_cache(cache, create=False)
     rows = {kind: asdict(count) for kind, count in store.rows.counts().items()}
     objects = {kind: asdict(count) for kind, count in store.objects.info().items()}
+    sizes = [path.stat().st_size for path in store.checkpoints.rglob("*") if path.is_file()]
+    checkpoints = {"models": len([*store.checkpoints.glob("*/")]), "bytes": sum(sizes)}
     if json:
-        typer.echo(opt.to_json({"folder": str(store.folder), "rows": rows, "objects": objects}))
+        found = {"folder": str(store.folder), "rows": rows, "objects": objects, "checkpoints": checkpoints}
+        typer.echo(opt.to_json(found))
         return
     typer.echo(f"cache: {store.folder}")
+    if sizes:
+        typer.echo(f"checkpoints of {checkpoints['models']} classifiers: bytes {checkpoints['bytes']}")
     for title, kinds in (("rows", rows), ("objects", objects)):
         for kind, count in kinds.items():
             typer.echo(f"{title} of {kind}: " + ", ".join(f"{key} {value:.10g}" for key, value in count.items()))
@@ -50,7 +55,7 @@ def verify(cache: opt.CacheFolder = None) -> None:
 
 @app.command("prune")
 def prune(cache: opt.CacheFolder = None, older_than: Days = None, everything: Everything = False) -> None:
-    """Remove computed rows and objects; models and datasets stay."""
+    """Remove computed rows, objects and trained classifiers; models and datasets stay."""
     from ecgbench.errors import UsageError
 
     if older_than is None and not everything:

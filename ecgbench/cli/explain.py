@@ -65,7 +65,7 @@ def explain(
     store = opt.open_cache(cache)
     with make_reporter(quiet=quiet) as reporter:
         data = load_calibration(suite.datasets[0], calibration, plugins, store, offline=offline, reporter=reporter)
-        explained = explain_texts(wanted, data, chosen, cache=store, reporter=reporter)
+        explained = explain_texts(wanted, data, chosen, plugins=plugins, cache=store, reporter=reporter)
     _print(explained, as_json=json)
 
 

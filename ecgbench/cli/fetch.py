@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ecgbench.cli import options as opt
 
-Dataset = Annotated[
-    str | None, typer.Option("--dataset", help="Only these datasets, comma-separated. [default: all built in]")
+if TYPE_CHECKING:
+    from ecgbench.specs import Dataset
+
+DatasetNames = Annotated[
+    str | None, typer.Option("--dataset", help="Only these, comma-separated. [default: all but those of the hub]")
 ]
 NoModels = Annotated[bool, typer.Option("--no-models", help="Leave the profile's models alone.")]
 
 
 def fetch(
     profile: Annotated[str, typer.Option("--profile", help="Whose models to prepare.")] = "embedded",
-    dataset: Dataset = None,
+    settings: opt.Settings = None,
+    dataset: DatasetNames = None,
     no_models: NoModels = False,
     cache: opt.CacheFolder = None,
     quiet: opt.Quiet = False,
@@ -28,12 +32,12 @@ def fetch(
     from ecgbench.grid.prepare import load_dataset
     from ecgbench.grid.selection import split_list
     from ecgbench.grid.suite import DatasetChoice
-    from ecgbench.profiles import get_profile
+    from ecgbench.profile_settings import find_profile
 
-    chosen = get_profile(profile)
+    chosen = find_profile(profile, opt.read_settings(settings))
     plugins = opt.load_plugins_or_warn(None)
     store = opt.open_cache(cache)
-    fetchable = [e.spec.name for e in plugins.datasets if not e.missing() and e.resolve().argument is None]
+    fetchable = [e.spec.name for e in plugins.datasets if not e.missing() and _comes_unasked(e.resolve())]
     with make_reporter(quiet=quiet) as reporter:
         for name in split_list(dataset) if dataset else fetchable:
             data = load_dataset(DatasetChoice(name=name, n="all"), plugins, store, reporter=reporter)
@@ -45,3 +49,8 @@ def fetch(
                 except MissingPackageError as error:
                     raise type(error)(error.package, needed_for=f"profile {profile}", install=error.install) from error
             typer.echo(f"model {model}: {folder}")
+
+
+def _comes_unasked(dataset: type[Dataset]) -> bool:
+    """Tell whether a dataset needs no argument and no hub."""
+    return dataset.argument is None and not dataset.from_hub

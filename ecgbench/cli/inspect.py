@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ecgbench.cli import options as opt
+from ecgbench.cli.run_arguments import RunArguments, takes_run_arguments
 
 if TYPE_CHECKING:
     from ecgbench.grid.inspection import DetectorInspection, TaskInspection
@@ -23,32 +24,8 @@ ResultsFile = Annotated[
 ]
 
 
-def inspect(
-    results: ResultsFile = None,
-    suite: opt.SuiteFile = None,
-    profile: opt.ProfileName = None,
-    dataset: opt.DatasetNames = None,
-    n: opt.Size = None,
-    noise: opt.NoiseNames = None,
-    rate: opt.Rates = None,
-    seeds: opt.Seeds = None,
-    detectors: opt.DetectorNames = None,
-    param: opt.Params = None,
-    text_column: opt.TextColumn = None,
-    label_column: opt.LabelColumn = None,
-    true_label_column: opt.TrueLabelColumn = None,
-    task: opt.TaskNoun = None,
-    shots: opt.Shots = None,
-    out: opt.OutFolder = Path("leaderboard"),  # noqa: ARG001  # taken, so that `inspect` can stand where `run` stood
-    cache: opt.CacheFolder = None,
-    plugin: opt.PluginFiles = None,
-    rerun: opt.RerunChoice = "missing",
-    fail_fast: opt.FailFast = False,
-    offline: opt.Offline = False,
-    json: opt.Json = False,
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
-) -> None:
+@takes_run_arguments
+def inspect(arguments: RunArguments, results: ResultsFile = None) -> None:
     """Show, for every task of a grid, what lies between the texts and each detector's scores.
 
     It takes every option of `run`. What the cache lacks is computed first, as in `run`; no record is written.
@@ -59,22 +36,21 @@ def inspect(
     from ecgbench.grid.inspection import compute_inspection, iter_inspections, narrow_grids
     from ecgbench.grid.prepare import prepare
 
-    if debug:
-        opt.start_log(debug=True)
-    columns = opt.given(
-        text_column=text_column, label_column=label_column, true_label_column=true_label_column, task=task, shots=shots
-    )
-    choice = opt.GridOptions(suite, profile, dataset, n, noise, rate, seeds, detectors, param or (), columns)
-    retry_failed = opt.read_rerun(rerun).value != "missing"
-    plugins = opt.load_plugins_or_warn(plugin)
-    store = opt.open_cache(cache)
-    with make_reporter(quiet=quiet) as reporter:
+    choice = arguments.grid
+    retry_failed = arguments.read_rerun().value != "missing"
+    arguments.read_execution()
+    plugins = arguments.load_plugins()
+    store = opt.open_cache(arguments.cache)
+    offline, detectors = arguments.offline, arguments.detectors
+    with make_reporter(quiet=arguments.quiet) as reporter:
         suites, are_all_rebuilt = _choose(results, choice, plugins, store, offline=offline, reporter=reporter)
         grids = [prepare(built, plugins, store, offline=offline, reporter=reporter) for built in suites]
         are_named = detectors is not None and detectors.strip() != "all"
         grids = list(narrow_grids(grids, plugins, are_named=are_named))
-        found = compute_inspection(grids, store, reporter=reporter, retry_failed=retry_failed, fail_fast=fail_fast)
-    is_complete = _print_all(iter_inspections(found), as_json=json)
+        found = compute_inspection(
+            grids, plugins, store, reporter=reporter, retry_failed=retry_failed, fail_fast=arguments.fail_fast
+        )
+    is_complete = _print_all(iter_inspections(found), as_json=arguments.json)
     if not are_all_rebuilt or not is_complete:
         raise typer.Exit(1)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from ecgbench.grid.executors import Execution
     from ecgbench.grid.rerun import Rerun
     from ecgbench.grid.suite import Suite
     from ecgbench.plugins import Plugins
@@ -18,6 +19,25 @@ SuiteFile = Annotated[
     Path | None, typer.Option("--suite", help="TOML file with a whole grid; other options change it.")
 ]
 ProfileName = Annotated[str | None, typer.Option("--profile", help="Set of models. [default: embedded]")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="A setting of the profile as NAME=VALUE, such as profile.llm.model=Qwen2.5-7B-Instruct; repeatable.",
+    ),
+]
+ExecutorName = Annotated[str, typer.Option("--executor", help="Where the work is done: local, process or ray.")]
+RayAddress = Annotated[
+    str | None,
+    typer.Option("--ray-address", help="Address of a Ray cluster. [default: RAY_ADDRESS, else one on this machine]"),
+]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option("--time-limit", help="Seconds a cell, a batch or a task's artifact may take (executor process)."),
+]
+MemoryLimit = Annotated[
+    int | None, typer.Option("--memory-limit", help="MiB of memory each of these may take (executor process).")
+]
 DatasetNames = Annotated[
     str | None,
     typer.Option(
@@ -59,7 +79,14 @@ RerunChoice = Annotated[
     str, typer.Option("--rerun", help="Which cells to compute: missing, failed (those too) or all.")
 ]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first cell that is not ok.")]
-Offline = Annotated[bool, typer.Option("--offline", help="Fetch nothing: datasets must be in the cache.")]
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline",
+        help="Fetch nothing: datasets and models must be on this machine.",
+        callback=lambda chosen: _forbid_hub() if chosen else chosen,
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 
 
@@ -69,6 +96,7 @@ class GridOptions:
 
     suite: Path | None = None
     profile: str | None = None
+    settings: Sequence[str] = ()
     dataset: str | None = None
     n: str | None = None
     noise: str | None = None
@@ -81,11 +109,13 @@ class GridOptions:
     def build(self, plugins: Plugins) -> Suite:
         """Return the suite file (or the default grid) changed by the options; raises UsageError."""
         from ecgbench.grid.suite import Suite, load_suite, validate_suite
+        from ecgbench.params import merge
 
         base = load_suite(self.suite) if self.suite else Suite(name=self._run_name())
         raw = base.model_dump(mode="json")
-        if self.profile:
-            raw["profile"] = self.profile
+        if self.profile and self.profile != raw["profile"]:
+            raw |= {"profile": self.profile, "settings": {}}  # another profile's settings are not for this one
+        raw["settings"] = merge(raw["settings"], read_settings(self.settings))
         raw["datasets"] = self._datasets(raw["datasets"], plugins)
         raw["noises"] = self._noises(raw["noises"])
         raw["detectors"] = self._detectors(raw["detectors"])
@@ -139,6 +169,44 @@ class GridOptions:
             return "all"
         chosen = [parse_selection(text) for text in split_list(self.detectors)]
         return [{"name": c.name, "params": dict(c.params)} for c in chosen]
+
+
+def read_settings(assignments: Sequence[str] | None) -> dict[str, Any]:
+    """Read what --set gave: nested settings of the profile; raises UsageError."""
+    from ecgbench.errors import UsageError
+    from ecgbench.grid.selection import parse_assignment
+    from ecgbench.params import nest
+
+    pairs = []
+    for assignment in assignments or ():
+        name, value = parse_assignment(assignment)
+        head, _, path = name.partition(".")
+        if head != "profile" or not path:
+            raise UsageError(f"cannot read --set {assignment!r}; write profile.NAME=VALUE: profile.llm.model=FOLDER")
+        pairs.append((path, value))
+    return nest(pairs)
+
+
+def read_execution(
+    executor: str, *, plugins: Sequence[Path] | None, address: str | None, seconds: float | None, memory: int | None
+) -> Execution:
+    """Read --executor and its limits; raises UsageError."""
+    from ecgbench.errors import UnknownNameError
+    from ecgbench.grid.executors import Execution, ExecutorKind
+
+    try:
+        kind = ExecutorKind(executor)
+    except ValueError:
+        raise UnknownNameError("executor", executor, list(ExecutorKind)) from None
+    return Execution(kind, tuple(plugins or ()), seconds, memory, address)
+
+
+def _forbid_hub() -> bool:
+    """Tell every library, here and in the processes that are started, to ask no model hub."""
+    import os
+
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    return True
 
 
 def load_plugins_or_warn(files: Sequence[Path] | None) -> Plugins:

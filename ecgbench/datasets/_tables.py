@@ -18,21 +18,24 @@ SUFFIXES = (*DELIMITERS, ".jsonl", ".parquet")
 Columns = dict[str, list[Any]]
 
 
-def load_columns(path: Path, wanted: Sequence[str]) -> Columns:
+def load_columns(path: Path, wanted: Sequence[str], *, optional: Sequence[str] = ()) -> Columns:
     """Return the wanted columns, cells as Python values; a class-label column gives its names.
 
-    Cells of .csv and .tsv are strings as written ("01" and "NA" stay what they are). DataError
-    where the file or a column cannot be read.
+    `optional` columns are returned where they are there. Cells of .csv and .tsv are strings as written
+    ("01" and "NA" stay what they are); a .csv whose header has tabs and no comma is read as a .tsv.
+    DataError where the file or a column cannot be read.
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise DataError(f"{path} has the ending {suffix!r}; ecgbench reads {', '.join(SUFFIXES)}")
     if suffix != ".parquet":
         _validate_text(path)
-    if suffix in DELIMITERS:
-        _validate_rows(path, DELIMITERS[suffix], wanted)
     try:
-        return _read(path, suffix, wanted)
+        if suffix not in DELIMITERS:
+            return _read(path, suffix, wanted, optional)
+        delimiter = _find_delimiter(path, suffix)
+        header = _validate_rows(path, delimiter, wanted)
+        return _read(path, suffix, [*wanted, *_present(optional, wanted, header)], delimiter=delimiter)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 
@@ -61,8 +64,18 @@ def _validate_text(path: Path) -> None:
         raise DataError(f"{path} is empty")
 
 
-def _validate_rows(path: Path, delimiter: str, wanted: Sequence[str]) -> None:
-    """Raise DataError for missing columns and for rows of another length, which would shift the columns."""
+def _present(optional: Sequence[str], wanted: Sequence[str], found: Sequence[str]) -> list[str]:
+    return [name for name in dict.fromkeys(optional) if name in found and name not in wanted]
+
+
+def _find_delimiter(path: Path, suffix: str) -> str:
+    with path.open(encoding="utf-8-sig") as file:
+        header = file.readline()
+    return "\t" if "\t" in header and "," not in header else DELIMITERS[suffix]
+
+
+def _validate_rows(path: Path, delimiter: str, wanted: Sequence[str]) -> list[str]:
+    """Return the header; DataError for missing columns and for rows of another length, which would shift them."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, delimiter=delimiter)
         try:
@@ -74,24 +87,31 @@ def _validate_rows(path: Path, delimiter: str, wanted: Sequence[str]) -> None:
                     raise DataError(f"{found}: put quotes around texts that hold the separator")
         except csv.Error as error:
             raise DataError(f"cannot read line {reader.line_num} of {path}: {error}") from error
+    return header
 
 
-def _read(path: Path, suffix: str, wanted: Sequence[str]) -> Columns:
+def _read(
+    path: Path, suffix: str, wanted: Sequence[str], optional: Sequence[str] = (), *, delimiter: str = ","
+) -> Columns:
     from datasets.exceptions import DatasetsError
+    from pyarrow import parquet
 
     from datasets import Dataset, Features, Value
 
     # Straight to the reader of one format: no hub is asked, and the copy it makes goes with the folder.
-    with _quiet_datasets(), tempfile.TemporaryDirectory(prefix="ecgbench-") as cache:
+    with quiet_datasets(), tempfile.TemporaryDirectory(prefix="ecgbench-") as cache:
         options: dict[str, Any] = {"cache_dir": cache, "keep_in_memory": True}
         try:
             if suffix in DELIMITERS:
                 strings = Features({name: Value("string") for name in wanted})
-                options |= {"sep": DELIMITERS[suffix], "na_filter": False, "features": strings}
+                options |= {"sep": delimiter, "na_filter": False, "features": strings}
                 table = Dataset.from_csv(str(path), **options)
             elif suffix == ".jsonl":
                 table = Dataset.from_json(str(path), **options)
             else:
+                header = parquet.read_schema(path).names
+                validate_columns(path, wanted, header)
+                options["columns"] = [*wanted, *_present(optional, wanted, header)]
                 table = Dataset.from_parquet(str(path), **options)
         except (DatasetsError, ValueError, TypeError) as error:
             # The library has no empty tables and says so in words about its splits.
@@ -100,22 +120,23 @@ def _read(path: Path, suffix: str, wanted: Sequence[str]) -> Columns:
             reason = str(error.__cause__ or error).splitlines() or [type(error).__name__]
             raise DataError(f"cannot read {path} as {suffix}: {reason[0]}") from error
         validate_columns(path, wanted, table.column_names)
-        return {name: _cells(table, name) for name in wanted}
+        found = [*wanted, *_present(optional, wanted, table.column_names)]
+        return {name: _cells(table, name) for name in found}
 
 
 def _cells(table: Any, name: str) -> list[Any]:
     from datasets import ClassLabel
 
-    cells = list(table[name])
+    cells: list[Any] = table.with_format("arrow")[:][name].to_pylist()
     feature = table.features[name]
     if not isinstance(feature, ClassLabel):
         return cells
     # -1 is how published test splits say "no label".
-    return [None if cell is None or cell < 0 else feature.int2str(cell) for cell in cells]
+    return [None if cell is None or cell < 0 else feature.names[cell] for cell in cells]
 
 
 @contextmanager
-def _quiet_datasets() -> Iterator[None]:
+def quiet_datasets() -> Iterator[None]:
     """Silence the library's progress bars and logs for a while: errors are reported by us, in one line."""
     from datasets.utils import (
         are_progress_bars_disabled,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ecgbench.engines.llm.base import TokenUsage
 from ecgbench.errors import EcgbenchError, UsageError
 from ecgbench.progress import Progress, Reporter, SilentProgress, SilentReporter
 from ecgbench.seeds import derive_rng
@@ -24,16 +26,25 @@ class EnginePool:
 
     model_dir: Path
     reporter: Reporter = field(default_factory=SilentReporter)
+    loading_seconds: float = 0.0
     _engines: dict[tuple[Any, Any], Any] = field(default_factory=dict)
 
     def load(self, loader: Callable[[S, Path], E], settings: S) -> E:
         """Return the engine of these settings, loading it on first use."""
         key = (loader, settings)
         if key not in self._engines:
+            started = time.perf_counter()
             with self.reporter.job(self._title(settings), None):
                 self._engines[key] = loader(settings, self.model_dir)
+            self.loading_seconds += time.perf_counter() - started
         engine: E = self._engines[key]
         return engine
+
+    @property
+    def usage(self) -> TokenUsage:
+        """Return how many tokens the loaded language models have read and written so far, all together."""
+        found = [u for engine in self._engines.values() if isinstance(u := getattr(engine, "usage", None), TokenUsage)]
+        return TokenUsage(sum(usage.prompt for usage in found), sum(usage.reply for usage in found))
 
     def _title(self, settings: Any) -> str:
         from ecgbench.engines.models import loading_title  # it imports what imports this
@@ -43,7 +54,9 @@ class EnginePool:
     def release(self, *, keep: frozenset[Any] = frozenset()) -> None:
         """Free every engine whose settings are not in `keep`."""
         for key in [k for k in self._engines if k[1] not in keep]:
-            del self._engines[key]
+            engine = self._engines.pop(key)
+            if callable(close := getattr(engine, "close", None)):
+                close()  # what holds a device, a process or a connection gives it back now
 
 
 @dataclass(frozen=True)
@@ -53,6 +66,7 @@ class ComputeContext:
     engines: EnginePool | None
     seed: int = 0
     progress: Progress = field(default_factory=SilentProgress)
+    checkpoints: Path | None = None
 
     def load(self, loader: Callable[[S, Path], E], settings: S) -> E:
         """Return the engine `loader(settings, model_dir)`, loaded once and shared."""

@@ -11,8 +11,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from ecgbench.engines.hub import cached_folder, fetch_model
 from ecgbench.errors import EcgbenchError, MissingPackageError, UsageError
-from ecgbench.profiles import EncoderSettings
+from ecgbench.profiles import ClassifierSettings, EncoderSettings, LlmSettings
 from ecgbench.registry import EMBEDDED_INSTALL
 
 logger = logging.getLogger(__name__)
@@ -20,13 +21,18 @@ logger = logging.getLogger(__name__)
 CONVERTERS = ("gguf", "accelerate")
 """What reads a GGUF, beside transformers."""
 
+OTHER_ENGINES: dict[str, tuple[str, ...]] = {"vllm": ("vllm",), "openai": ()}
+"""What a language model needs that does not run through transformers itself."""
+
 
 def model_folder(reference: str, model_dir: Path) -> Path:
-    """Return the folder of a model reference; nothing is downloaded.
+    """Return the folder of a model reference, preparing or fetching it on first use.
 
     `package:NAME/SUBFOLDER`: a folder inside an installed package. `gguf:NAME`: an installed package with
-    `assemble()`, converted under `model_dir` on first use. Anything else: a local folder.
-    Raises MissingPackageError, or UsageError where there is no such folder.
+    `assemble()`, converted under `model_dir`. Else a local folder, or a name on the model hub: `ORG/NAME`, `NAME`
+    or one of SHORT_NAMES, each with `@REVISION` or without. What lies whole in the hub's own cache is taken from
+    there, so that a model stays the same from run to run; where HF_HUB_OFFLINE is set nothing else is tried.
+    Raises MissingPackageError, UsageError where the reference names nothing, EcgbenchError where the hub gives nothing.
     """
     kind, _, name = reference.partition(":")
     if kind == "package":
@@ -34,16 +40,22 @@ def model_folder(reference: str, model_dir: Path) -> Path:
     if kind == "gguf":
         return _converted_folder(name, model_dir)
     folder = Path(reference).expanduser()
-    if not folder.is_dir():
-        raise UsageError(f"model {reference!r} is no folder; give a folder, package:NAME/SUBFOLDER or gguf:NAME")
-    return folder
+    if folder.is_dir():
+        return folder
+    if not _is_hub_name(reference):
+        raise UsageError(
+            f"model {reference!r} is no folder; give a folder, package:NAME/SUBFOLDER, gguf:NAME or a name on the hub"
+        )
+    return cached_folder(reference) or fetch_model(reference)
 
 
 def is_ready(reference: str, model_dir: Path) -> bool:
-    """Tell whether `model_folder` would answer without converting anything."""
+    """Tell whether `model_folder` would answer without converting or fetching anything."""
     kind, _, name = reference.partition(":")
     if kind == "gguf":
         return (model_dir / name / "config.json").is_file()
+    if _is_hub_name(reference):
+        return cached_folder(reference) is not None
     try:
         return model_folder(reference, model_dir).is_dir()
     except EcgbenchError:
@@ -58,19 +70,36 @@ def required_modules(settings: Any, model_dir: Path) -> tuple[str, ...]:
     reference = getattr(settings, "model", None)
     if not isinstance(reference, str):
         return ()
+    if isinstance(settings, LlmSettings) and settings.engine in OTHER_ENGINES:
+        return OTHER_ENGINES[settings.engine]
     kind, _, name = reference.partition(":")
     package = (name.partition("/")[0],) if kind in ("package", "gguf") else ()
     if kind == "gguf":
         package = () if is_ready(reference, model_dir) else (*package, *CONVERTERS)
-    wrapper = ("sentence_transformers",) if isinstance(settings, EncoderSettings) else ()
-    return (*package, "torch", "transformers", *wrapper)
+    return (*package, "torch", "transformers", *_wrappers(settings))
+
+
+def _wrappers(settings: Any) -> tuple[str, ...]:
+    if isinstance(settings, EncoderSettings):
+        return ("sentence_transformers",)
+    if isinstance(settings, ClassifierSettings) and settings.trained_layers is None:
+        return ("accelerate",)
+    return ()
 
 
 def loading_title(reference: str, model_dir: Path) -> str:
-    """Say what loading a model does, for the progress display: a first conversion takes its time."""
+    """Say what loading a model does, for the progress display: a first time takes its time."""
     if reference.startswith("gguf:") and not is_ready(reference, model_dir):
         return f"converting {reference} once, about a minute"
+    if _is_hub_name(reference) and not is_ready(reference, model_dir):
+        return f"fetching {reference} from the model hub once"
     return f"loading {reference}"
+
+
+def _is_hub_name(reference: str) -> bool:
+    """Tell whether a reference can only be a name on the hub: no package, no folder here, nothing like a path."""
+    is_path = reference.startswith((".", "~", os.sep)) or reference.count(os.sep) > 1
+    return ":" not in reference and not is_path and not Path(reference).is_dir()
 
 
 def _package_folder(name: str) -> Path:

@@ -121,5 +121,6 @@ def _blank_record(grid: Grid, row: TaskRow, column: DetectorColumn | str, data_k
         sanity=isinstance(column, str),
         status=Status.FAILED,
         created_at="",
+        expected=grid.suite.ranges_of(selection, condition.noise, condition.rate),
         versions=installed_versions() | plugin,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import json
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ from ecgbench.artifacts.llm import (
 )
 from ecgbench.data import DetectionTask, LabeledTexts
 from ecgbench.errors import UsageError
+from ecgbench.grid.executors.local import LocalExecutor
 from ecgbench.grid.jobs import Job, JobRunner
 from ecgbench.grid.prepare import load_dataset
 from ecgbench.grid.suite import DatasetChoice
@@ -94,12 +96,14 @@ def load_calibration(
     """Load the first `n` items of a dataset's stratified order, all where it has fewer; raises UsageError."""
     if n < FEWEST:
         raise UsageError(f"--calibration is {n}; give at least {FEWEST} items to estimate the label prior on")
-    data = load_dataset(choice.model_copy(update={"n": "all"}), plugins, cache, offline=offline, reporter=reporter)
-    return subsample(data, min(n, len(data)))
+    data = load_dataset(
+        choice.model_copy(update={"n": "all", "sample_seed": 0}), plugins, cache, offline=offline, reporter=reporter
+    )
+    return subsample(data, min(n, len(data)), seed=choice.sample_seed)
 
 
 def explain_texts(
-    texts: Sequence[str], data: LabeledTexts, profile: Profile, *, cache: Cache, reporter: Reporter
+    texts: Sequence[str], data: LabeledTexts, profile: Profile, *, plugins: Plugins, cache: Cache, reporter: Reporter
 ) -> tuple[ExplainedText, ...]:
     """Explain texts under a dataset's task; what the cache holds is not computed again.
 
@@ -117,7 +121,9 @@ def explain_texts(
     # One call for all: the models then stay loaded from the first job that needs them to the last.
     jobs = [] if data.description.shots else _text_jobs(source, FewShots())
     jobs += [*_text_jobs(pooled, LabelLogits()), *_text_jobs(asked, ReliabilityScores())]
-    JobRunner(cache, reporter, fail_fast=True).run(jobs)
+    executor = LocalExecutor(plugins, cache.models, reporter)
+    with contextlib.closing(executor):
+        JobRunner(cache, executor, reporter, fail_fast=True).run(jobs)
     return _read(asked)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from ecgbench.errors import NotApplicableError, StoreError, UsageError
 from ecgbench.grid.build import build_cells, build_jobs, build_values
 from ecgbench.grid.cells import Condition, CorruptedTask
 from ecgbench.grid.evaluate import validate_scores
+from ecgbench.grid.executors.local import LocalExecutor
 from ecgbench.grid.jobs import JobRunner
 from ecgbench.grid.prepare import DetectorColumn, Grid, Needs, TaskRow
 from ecgbench.grid.sanity import score_marker_probe
@@ -93,13 +95,21 @@ def narrow_grids(grids: Sequence[Grid], plugins: Plugins, *, are_named: bool) ->
 
 
 def compute_inspection(
-    grids: Sequence[Grid], cache: Cache, *, reporter: Reporter, retry_failed: bool = False, fail_fast: bool = False
+    grids: Sequence[Grid],
+    plugins: Plugins,
+    cache: Cache,
+    *,
+    reporter: Reporter,
+    retry_failed: bool = False,
+    fail_fast: bool = False,
 ) -> Inspection:
     """Compute what the detectors' inspections and scores read and the cache lacks; no record is written."""
-    jobs = JobRunner(cache, reporter, retry_failed=retry_failed, fail_fast=fail_fast)
+    executor = LocalExecutor(plugins, cache.models, reporter)
+    jobs = JobRunner(cache, executor, reporter, retry_failed=retry_failed, fail_fast=fail_fast)
     widened = tuple(_widen(grid) for grid in grids)
     values = {row: found for grid in widened for row, found in build_values(grid, cache).items()}
-    jobs.run(build_jobs([cell for grid in widened for cell in build_cells(grid)], values))
+    with contextlib.closing(executor):
+        jobs.run(build_jobs([cell for grid in widened for cell in build_cells(grid)], values))
     return Inspection(widened, values, jobs)
 
 

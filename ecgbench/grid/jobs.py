@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import logging
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 from ecgbench.artifacts.base import Artifact, TaskArtifact, TextArtifact, artifact_title
-from ecgbench.engines.context import ComputeContext, EnginePool
 from ecgbench.errors import StoreError, UnstorableError
+from ecgbench.grid.executors import Executor
+from ecgbench.grid.measuring import count_characters, measure, name_work
 from ecgbench.grid.statuses import PLUGIN_ERRORS, FailedInputError, Failure, StoppedEarlyError, describe_failure
 from ecgbench.grid.values import TaskValues
-from ecgbench.progress import Reporter
+from ecgbench.grid.work import BatchWork, Outcome, ValueWork, Work
+from ecgbench.progress import Progress, Reporter
 from ecgbench.registry import missing_modules, missing_package
 from ecgbench.store.cache import Cache
+from ecgbench.store.calibration import CALIBRATION_FILE, Calibration, Tally
 
 logger = logging.getLogger(__name__)
 
@@ -39,17 +42,18 @@ class JobRunner:
     """Run jobs in order; a failure is kept and handed to whatever needed the artifact."""
 
     cache: Cache
+    executor: Executor
     reporter: Reporter
     retry_failed: bool = False
     fail_fast: bool = False
     failures: dict[tuple[Artifact[Any], int], Failure] = field(default_factory=dict)
 
     def run(self, jobs: Sequence[Job]) -> None:
-        """Compute all missing values; engines are freed after the last job that names their settings."""
-        pool = EnginePool(self.cache.models, self.reporter)
+        """Compute all missing values; models are freed after the last job that loads them."""
         for position, job in enumerate(jobs):
-            self._run_job(job, pool)
-            pool.release(keep=_settings(jobs[position + 1 :]))
+            self._run_job(job)
+            later = (settings for job in jobs[position + 1 :] for settings in job.artifact.models())
+            self.executor.release(keep=frozenset(later))
             for task in job.tasks:
                 task.forget()
 
@@ -59,15 +63,15 @@ class JobRunner:
         if failure is not None:
             raise FailedInputError(failure)
 
-    def _run_job(self, job: Job, pool: EnginePool) -> None:
+    def _run_job(self, job: Job) -> None:
         try:
             for module in missing_modules(job.artifact.requires):
                 raise missing_package(module, needed_for=job.title)
             ready = [task for task in job.tasks if self._has_inputs(job, task)]
             if isinstance(job.artifact, TextArtifact):
-                self._run_text_job(job, job.artifact, ready, pool)
+                self._run_text_job(job, job.artifact, ready)
             elif isinstance(job.artifact, TaskArtifact) and job.artifact.stored:
-                self._run_task_job(job, job.artifact, ready, pool)
+                self._run_task_job(job, job.artifact, ready)
         except PLUGIN_ERRORS as error:  # also a field that cannot be part of a key
             self._fail(job, job.tasks, error)
 
@@ -80,9 +84,7 @@ class JobRunner:
                 return False
         return True
 
-    def _run_task_job(
-        self, job: Job, artifact: TaskArtifact[Any], tasks: Sequence[TaskValues], pool: EnginePool
-    ) -> None:
+    def _run_task_job(self, job: Job, artifact: TaskArtifact[Any], tasks: Sequence[TaskValues]) -> None:
         sharing: dict[str, list[TaskValues]] = {}
         for task in tasks:
             sharing.setdefault(task.key(artifact), []).append(task)
@@ -91,24 +93,35 @@ class JobRunner:
         missing = {key: same for key, same in sharing.items() if self.cache.objects.get(key) is None}
         if not missing:
             return
-        with self.reporter.job(job.title, sum(len(same[0].task) for same in missing.values())) as progress:
+        drawn: list[str] = []
+
+        def works() -> Iterator[Work]:
             for key, (task, *_) in missing.items():
                 if self.cache.objects.has(key):  # another run on this cache was faster
                     progress.advance(len(task.task))
                     continue
-                started = time.perf_counter()
                 try:
-                    context = ComputeContext(pool, task.seed, progress)
-                    value = artifact.compute(task.task, task.view(artifact.inputs()), context)
-                    seconds = time.perf_counter() - started
-                    self.cache.objects.put(key, artifact.pack(value), kind=job.title, seconds=seconds)
+                    inputs = {source: task.load(source) for source in _resolved_inputs(artifact, task)}
                 except PLUGIN_ERRORS as error:
                     self._fail(job, missing[key], error)
+                    continue
+                drawn.append(key)
+                folder = self.cache.checkpoints / key
+                yield ValueWork(artifact, task.task, task.seed, task.profile, inputs, folder)
                 task.forget()
 
-    def _run_text_job(
-        self, job: Job, artifact: TextArtifact[Any], tasks: Sequence[TaskValues], pool: EnginePool
-    ) -> None:
+        total = sum(len(same[0].task) for same in missing.values())
+        with self.reporter.job(job.title, total) as progress, self._tally(artifact) as tally:
+            for position, outcome in self.executor.run(works(), progress):
+                key = drawn[position]
+                try:
+                    self._raise_if_failed(outcome)
+                    tally.add(measure(artifact, outcome, items=len(missing[key][0].task)))
+                    self.cache.objects.put(key, outcome.value, kind=job.title, seconds=outcome.seconds)
+                except PLUGIN_ERRORS as error:
+                    self._fail(job, missing[key], error)
+
+    def _run_text_job(self, job: Job, artifact: TextArtifact[Any], tasks: Sequence[TaskValues]) -> None:
         wanted: dict[str, Any] = {}
         keys: dict[int, set[str]] = {}
         for task in tasks:
@@ -124,21 +137,35 @@ class JobRunner:
         if not missing:
             return
         try:
-            self._compute_rows(job, artifact, {key: wanted[key] for key in missing}, pool)
+            with self.reporter.job(job.title, len(missing)) as progress:
+                self._compute_rows(job, artifact, {key: wanted[key] for key in missing}, progress)
         except PLUGIN_ERRORS as error:
             unanswered = set(self.cache.rows.missing(missing))
             self._fail(job, [t for t in tasks if keys.get(id(t), set()) & unanswered], error)
 
-    def _compute_rows(self, job: Job, artifact: TextArtifact[Any], wanted: dict[str, Any], pool: EnginePool) -> None:
-        keys = list(wanted)
+    def _compute_rows(
+        self, job: Job, artifact: TextArtifact[Any], wanted: Mapping[str, Any], progress: Progress
+    ) -> None:
+        """Store the answers batch by batch as they come; the first failure ends the job."""
+        keys, requests = list(wanted), list(wanted.values())
         logger.info("computing %d rows of %s", len(keys), job.title)
-        with self.reporter.job(job.title, len(keys)) as progress:
-            started = time.perf_counter()
-            for batch in artifact.compute(list(wanted.values()), ComputeContext(pool, progress=progress)):
-                finished = time.perf_counter()
-                rows = {keys[position]: answer for position, answer in batch.items()}
-                self.cache.rows.put_many(job.title, rows, seconds=finished - started)
-                started = time.perf_counter()
+        batches = [list(batch) for batch in artifact.batches(requests)]
+        works = (BatchWork(artifact, [requests[p] for p in batch]) for batch in batches)
+        with contextlib.closing(self.executor.run(works, progress)) as outcomes, self._tally(artifact) as tally:
+            for position, outcome in outcomes:
+                self._raise_if_failed(outcome)
+                asked = [requests[p] for p in batches[position]]
+                tally.add(measure(artifact, outcome, items=len(asked), characters=count_characters(asked)))
+                rows = {keys[p]: answer for p, answer in zip(batches[position], outcome.value, strict=True)}
+                self.cache.rows.put_many(job.title, rows, seconds=outcome.seconds)
+
+    def _tally(self, artifact: Artifact[Any]) -> AbstractContextManager[Tally]:
+        """Sum up what a job takes, for later plans."""
+        return Calibration(self.cache.folder / CALIBRATION_FILE).tally(name_work(artifact))
+
+    def _raise_if_failed(self, outcome: Outcome) -> None:
+        if outcome.failure is not None:
+            raise FailedInputError(outcome.failure)
 
     def _fail(self, job: Job, tasks: Sequence[TaskValues], error: BaseException) -> None:
         if isinstance(error, StoppedEarlyError) or _is_cache_unusable(error):
@@ -151,16 +178,10 @@ class JobRunner:
             self.failures[job.artifact, id(task)] = failure
 
 
+def _resolved_inputs(artifact: Artifact[Any], task: TaskValues) -> list[Artifact[Any]]:
+    return [source.resolve(task.profile) for source in artifact.inputs()]
+
+
 def _is_cache_unusable(error: BaseException) -> bool:
     """Tell whether nothing after this could be kept."""
     return isinstance(error, StoreError) and not isinstance(error, UnstorableError)
-
-
-def _settings(jobs: Sequence[Job]) -> frozenset[Any]:
-    """Return the settings objects that these jobs' artifacts name in their fields."""
-    return frozenset(
-        value
-        for job in jobs
-        for value in (getattr(job.artifact, f.name) for f in dataclasses.fields(job.artifact))
-        if dataclasses.is_dataclass(value) and not isinstance(value, type)
-    )

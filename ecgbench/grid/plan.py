@@ -1,28 +1,34 @@
-"""What a run would do: cells, artifact jobs, missing rows, model calls, time and memory; nothing is computed."""
+"""What a run would do: cells, artifact jobs, missing rows, model calls, tokens, time, price; nothing is computed."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from ecgbench.artifacts.base import TaskArtifact, TextArtifact, artifact_title
+from ecgbench.artifacts.base import Artifact, TaskArtifact, TextArtifact, artifact_title
 from ecgbench.errors import EcgbenchError, StoreError
 from ecgbench.grid.build import build_cells, build_jobs, build_values
 from ecgbench.grid.jobs import Job
+from ecgbench.grid.measuring import asks_llm, count_characters
 from ecgbench.grid.prepare import Grid
+from ecgbench.grid.rates import Device, find_device, find_rate
 from ecgbench.grid.rerun import Rerun, is_due
 from ecgbench.grid.statuses import PLUGIN_ERRORS, describe_failure
 from ecgbench.grid.values import NotComputedError, TaskValues, resolve_closure
+from ecgbench.profiles import Profile
 from ecgbench.results import latest, read_records
 from ecgbench.store.cache import Cache
+from ecgbench.store.calibration import CALIBRATION_FILE, Calibration, Measurement
 
 logger = logging.getLogger(__name__)
 
 BASE_MEMORY = 400
 """MiB of an interpreter with the usual libraries loaded."""
+FRAME_CHARACTERS = 1500
+"""Instructions and examples of a prompt, where none can be rendered yet."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,9 @@ class PlannedJob:
     """One artifact: how many of its rows (texts) or tasks the cache holds and lacks.
 
     `is_estimate`: its requests follow from values that are themselves missing, so `missing` is about that.
-    `llm_calls` is an estimate: a reply that breaks the form is asked for once more.
+    `llm_calls` is an estimate: a reply that breaks the form is asked for once more. `seconds` are those of one
+    worker on one device; `seconds_from` and `tokens_from` say what they and the tokens rest on. `memory` is None for
+    models that lie on a GPU or a server.
     """
 
     artifact: str
@@ -39,14 +47,43 @@ class PlannedJob:
     missing: int
     is_estimate: bool
     llm_calls: int
+    prompt_tokens: int
+    reply_tokens: int
+    tokens_from: str
     seconds: float
-    memory: int
+    seconds_from: str
+    seconds_source: str
+    memory: int | None
+
+
+@dataclass(frozen=True)
+class Prices:
+    """USD an hour of the machine and a million tokens of a server; None where none is set or none is needed."""
+
+    hour: float | None
+    input: float | None
+    output: float | None
+    is_served: bool
+
+    @classmethod
+    def of(cls, profile: Profile) -> Prices:
+        """Read a profile's prices; 0 is no price."""
+        server, is_served = profile.llm.server, profile.llm.engine == "openai"
+        has_price = is_served and bool(server.input_price or server.output_price)
+        return cls(
+            hour=profile.hour_price or None,
+            input=server.input_price if has_price else None,
+            output=server.output_price if has_price else None,
+            is_served=is_served,
+        )
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The work of a run before it is done; memory in MiB, of the largest job with the interpreter."""
+    """The work of a run before it is done; memory in MiB, of the largest job with the interpreter, without GPUs."""
 
+    profile: str
+    prices: Prices
     n_cells: int
     n_due: int
     n_tasks: int
@@ -58,14 +95,36 @@ class Plan:
         return sum(job.llm_calls for job in self.jobs)
 
     @property
-    def minutes(self) -> float:
-        """Return the estimated time of all jobs."""
-        return sum(job.seconds for job in self.jobs) / 60
+    def prompt_tokens(self) -> int:
+        """Return about how many tokens the language model would read."""
+        return sum(job.prompt_tokens for job in self.jobs)
+
+    @property
+    def reply_tokens(self) -> int:
+        """Return about how many tokens the language model would write."""
+        return sum(job.reply_tokens for job in self.jobs)
+
+    @property
+    def hours(self) -> float:
+        """Return the estimated time of all jobs on one worker."""
+        return sum(job.seconds for job in self.jobs) / 3600
+
+    @property
+    def machine_price(self) -> float | None:
+        """Return what the hours cost in USD; None where no price is set."""
+        return None if self.prices.hour is None else self.hours * self.prices.hour
+
+    @property
+    def server_price(self) -> float | None:
+        """Return what the tokens cost in USD; None where no server is asked or no price is set."""
+        if self.prices.input is None or self.prices.output is None:
+            return None
+        return (self.prompt_tokens * self.prices.input + self.reply_tokens * self.prices.output) / 1e6
 
     @property
     def memory(self) -> int:
         """Return the estimated peak in MiB."""
-        return BASE_MEMORY + max((job.memory for job in self.jobs if job.missing), default=0)
+        return BASE_MEMORY + max((job.memory or 0 for job in self.jobs if job.missing), default=0)
 
 
 def plan_grid(grid: Grid, *, cache: Cache, results: Path, rerun: Rerun = Rerun.MISSING) -> Plan:
@@ -73,19 +132,36 @@ def plan_grid(grid: Grid, *, cache: Cache, results: Path, rerun: Rerun = Rerun.M
     cells = build_cells(grid)
     known = {record.cell_key: record for record in latest(read_records(results))} if results.exists() else {}
     due = [cell for cell in cells if is_due(known.get(cell.blank.cell_key), rerun)]
-    measured = {kind: count.seconds / max(count.answers, 1) for kind, count in cache.rows.counts().items()}
-    estimator = _Estimator(cache, measured, retry_failed=rerun is not Rerun.MISSING)
+    estimator = _Estimator(
+        cache,
+        Calibration(cache.folder / CALIBRATION_FILE).read(),
+        frozenset(cache.rows.counts()),
+        retry_failed=rerun is not Rerun.MISSING,
+    )
     jobs = [estimator.plan_or_warn(job) for job in build_jobs(due, build_values(grid, cache))]
-    return Plan(len(cells), len(due), len(grid.rows), tuple(job for job in jobs if job is not None))
+    found = tuple(job for job in jobs if job is not None)
+    return Plan(grid.profile.name, Prices.of(grid.profile), len(cells), len(due), len(grid.rows), found)
 
 
 @dataclass(frozen=True)
+class _Count:
+    """Cached and missing rows of a text artifact, the prompts' characters of the missing ones, all exact or not."""
+
+    cached: int
+    missing: int
+    characters: float
+    is_estimate: bool
+
+
+@dataclass
 class _Estimator:
-    """Plan jobs; `measured`: seconds an answer by title, `retry_failed`: failed attempts count as missing."""
+    """Plan jobs; `stored`: titles of which the cache holds rows, `retry_failed`: failed attempts count as missing."""
 
     cache: Cache
-    measured: Mapping[str, float]
+    measured: Sequence[Measurement]
+    stored: frozenset[str]
     retry_failed: bool
+    _prompt_lengths: list[float] = field(default_factory=list)
 
     def plan_or_warn(self, job: Job) -> PlannedJob | None:
         """Leave out a job whose own code fails: the run will say so in the records of its cells."""
@@ -100,41 +176,76 @@ class _Estimator:
     def _plan(self, job: Job) -> PlannedJob | None:
         artifact = job.artifact
         if isinstance(artifact, TextArtifact):
-            cached, missing, is_estimate = self._count_rows(job, artifact)
-            seconds = self.measured.get(job.title, artifact.cost.seconds) * missing
-            unit = "texts"
+            count, unit = self._count_rows(job, artifact), "texts"
+            items = count.missing
         elif isinstance(artifact, TaskArtifact) and artifact.stored:
             keys = {_key_or_task(task, artifact): len(task.task) for task in job.tasks}
             absent = [n for key, n in keys.items() if not (isinstance(key, str) and self.cache.objects.has(key))]
-            cached, missing, is_estimate = len(keys) - len(absent), len(absent), False
-            seconds = artifact.cost.seconds * sum(absent)
-            unit = "tasks"
+            count, unit = _Count(len(keys) - len(absent), len(absent), 0.0, False), "tasks"
+            items = sum(absent)
         else:
             return None
-        calls = artifact.cost.llm_calls * missing
-        return PlannedJob(job.title, unit, cached, missing, is_estimate, calls, seconds, artifact.cost.memory)
+        rate = find_rate(artifact, self.measured)
+        return PlannedJob(
+            artifact=job.title,
+            unit=unit,
+            cached=count.cached,
+            missing=count.missing,
+            is_estimate=count.is_estimate,
+            llm_calls=artifact.cost.llm_calls * count.missing,
+            prompt_tokens=round(rate.tokens_a_character * count.characters),
+            reply_tokens=round(rate.reply_tokens * items),
+            tokens_from=rate.tokens_from if asks_llm(artifact) else "",
+            seconds=rate.seconds * items,
+            seconds_from=rate.seconds_from,
+            seconds_source=rate.seconds_source,
+            memory=artifact.cost.memory if find_device(artifact) is Device.CPU else None,
+        )
 
-    def _count_rows(self, job: Job, artifact: TextArtifact[Any]) -> tuple[int, int, bool]:
-        """Return cached rows, missing rows, and whether the missing ones are only an estimate."""
-        keys: set[str] = set()
+    def _count_rows(self, job: Job, artifact: TextArtifact[Any]) -> _Count:
+        lengths: dict[str, int] = {}
+        keys_of: dict[int, list[str]] = {}
         unknown: set[str] = set()
         likely: set[str] = set()
         for task in job.tasks:
             try:
-                keys.update(task.requests(artifact)[0])
+                keys, requests = task.requests(artifact)
+                keys_of[id(task)] = keys
+                lengths |= {
+                    key: count_characters([request])
+                    for key, request in zip(keys, requests, strict=True)
+                    if key not in lengths
+                }
             except EcgbenchError:  # what it is rendered from is not computed yet
                 unknown |= set(task.task.texts)
                 likely |= self._likely_missing(task, artifact)
             task.forget()
-        missing = len(self.cache.rows.missing(sorted(keys), retry_failed=self.retry_failed))
-        return len(keys) - missing + len(unknown - likely), missing + len(likely), bool(unknown)
+        missing = set(self.cache.rows.missing(sorted(lengths), retry_failed=self.retry_failed))
+        for task in job.tasks:
+            if not missing.isdisjoint(keys_of.get(id(task), ())):
+                task.preset(artifact, _NotThere(artifact))  # so that what rests on it need not look for its rows again
+        asks = asks_llm(artifact)
+        if asks and lengths:
+            self._prompt_lengths.append(sum(lengths.values()) / len(lengths) / artifact.cost.llm_calls)
+        return _Count(
+            len(lengths) - len(missing) + len(unknown - likely),
+            len(missing) + len(likely),
+            sum(lengths[key] for key in missing) + (self._guess_characters(likely, artifact) if asks else 0),
+            bool(unknown),
+        )
+
+    def _guess_characters(self, texts: set[str], artifact: TextArtifact[Any]) -> float:
+        """Return the length of all prompts on some texts, each as long as those first rendered in this plan."""
+        if self._prompt_lengths:
+            return artifact.cost.llm_calls * len(texts) * self._prompt_lengths[0]
+        return float(artifact.cost.llm_calls * sum(FRAME_CHARACTERS + len(text) for text in texts))
 
     def _likely_missing(self, task: TaskValues, artifact: TextArtifact[Any]) -> set[str]:
         """Return the texts that a row itself is missing for further up; all of them in a cache without such rows.
 
         The other texts were most likely computed to the end when they were first seen.
         """
-        if artifact_title(artifact) not in self.measured:
+        if artifact_title(artifact) not in self.stored:
             return set(task.task.texts)
         texts: set[str] = set()
         for source in resolve_closure(artifact.inputs(), task.profile):
@@ -149,11 +260,21 @@ class _Estimator:
         return texts
 
 
+@dataclass(frozen=True)
+class _NotThere:
+    """Stand for a value of which rows are missing."""
+
+    artifact: Artifact[Any]
+
+    def __call__(self) -> NoReturn:
+        raise NotComputedError(self.artifact)
+
+
 def _key_or_task(task: TaskValues, artifact: TaskArtifact[Any]) -> str | int:
     """Return the key of a value, or what stands for its task where the key follows from missing answers."""
     try:
         return task.key(artifact)
-    except NotComputedError:
+    except EcgbenchError:
         return id(task)
     finally:
         task.forget()

@@ -17,7 +17,8 @@ from ecgbench.grid.statuses import PLUGIN_ERRORS, FailedInputError, Failure, des
 from ecgbench.grid.suite import DatasetChoice, Suite
 from ecgbench.grid.values import resolve_closure
 from ecgbench.plugins import Plugins
-from ecgbench.profiles import Profile, get_profile
+from ecgbench.profile_settings import find_profile
+from ecgbench.profiles import Profile
 from ecgbench.progress import Reporter, SilentReporter
 from ecgbench.registry import Registered
 from ecgbench.specs import Dataset, DatasetContext, Detector
@@ -69,13 +70,14 @@ def prepare(
 ) -> Grid:
     """Check every name and parameter, then load the data; raises UsageError before anything is computed."""
     batch_size(1)  # what the environment says of it would otherwise be refused artifact by artifact
-    profile = get_profile(suite.profile)
+    profile = find_profile(suite.profile, suite.settings)
     columns = tuple(_iter_columns(suite, plugins, profile))
     noises = {index: _build_noise(noise.name, noise.params, plugins) for index, noise in enumerate(suite.noises)}
     datasets = [load_dataset(choice, plugins, cache, offline=offline, reporter=reporter) for choice in suite.datasets]
     rows: dict[str, TaskRow] = {}
     for choice, data in zip(suite.datasets, datasets, strict=True):
-        dataset = Selection(choice.name, find_dataset(choice, plugins)[0].changed(choice.params))
+        sampled = {"sample_seed": choice.sample_seed} if choice.sample_seed else {}
+        dataset = Selection(choice.name, find_dataset(choice, plugins)[0].changed(choice.params) | sampled)
         for index, noise in enumerate(suite.noises):
             for rate in noise.rates if noises[index].uses_rate else noise.rates[:1]:
                 for seed in noise.seeds:
@@ -106,8 +108,12 @@ def load_dataset(
         )
     n = dataset.default_n if choice.n is None else choice.n
     if n is None or n == "all" or (choice.n is None and n >= len(data)):
+        if choice.sample_seed:
+            raise UsageError(
+                f"sample_seed is {choice.sample_seed}, but all {len(data)} items of {choice.name} are used"
+            )
         return data
-    return subsample(data, n)
+    return subsample(data, n, seed=choice.sample_seed)
 
 
 def find_dataset(choice: DatasetChoice, plugins: Plugins) -> tuple[Registered[Any], Mapping[str, Any]]:

@@ -106,6 +106,7 @@ def _rebuild(records: Sequence[CellRecord], dataset: DatasetChoice, plugins: Plu
         noise = {"name": record.noise, "rates": [record.rate], "params": dict(record.noise_params)}
         noises[canonical_json(noise)] = noise
         found.setdefault((canonical_json(noise), record.seed), set()).add(name)
+    profile = parse_selection(records[0].profile)
     if not detectors:
         raise UsageError(f"no detector of the records of {records[0].dataset} is installed; --plugin FILE adds one")
     # A suite is a product: conditions that lack some detector's record need one of their own.
@@ -116,7 +117,8 @@ def _rebuild(records: Sequence[CellRecord], dataset: DatasetChoice, plugins: Plu
         validate_suite(
             {
                 "name": "inspect",
-                "profile": records[0].profile,
+                "profile": profile.name,
+                "settings": dict(profile.params),
                 "datasets": [dataset.model_dump(mode="json")],
                 "noises": [{**noises[key], "seeds": of_noise} for key, of_noise in seeds_of.items()],
                 "detectors": [detector for name, detector in detectors.items() if name in names],

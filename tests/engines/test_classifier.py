@@ -21,8 +21,9 @@ from ecgbench.artifacts.classifier import (
     softmax,
 )
 from ecgbench.data import DetectionTask, TaskDescription
-from ecgbench.engines import classifier as engine
-from ecgbench.engines.classifier import Classifier, iter_shuffled, load_classifier, train_classifier
+from ecgbench.engines.classifier import load_classifier, top_layers
+from ecgbench.engines.classifier.batches import iter_shuffled
+from ecgbench.engines.classifier.top_layers import TopLayersClassifier, load_top_layers
 from ecgbench.engines.context import ComputeContext, EnginePool
 from ecgbench.errors import NotApplicableError, UsageError
 from ecgbench.profiles import EMBEDDED, ClassifierSettings
@@ -79,8 +80,8 @@ def build_task(n: int = 40) -> DetectionTask:
 def train(settings: ClassifierSettings, *, seed: int = 1, task: DetectionTask | None = None) -> Any:
     task = task or build_task()
     classifier = load_classifier(settings, Path())
-    examples = classifier.activations(task.texts)
-    return train_classifier(classifier, examples, labels=task.labels, n_classes=2, seed=seed), examples
+    examples = classifier.prepare(task.texts)
+    return classifier.train(examples, labels=task.labels, n_classes=2, seed=seed), examples
 
 
 def compute(artifact: Any, task: DetectionTask, seed: int = 0) -> Any:
@@ -172,7 +173,7 @@ def test_out_of_memory_halves_the_part_and_changes_nothing_else(
 ) -> None:
     whole, _ = train(no_dropout)
     sizes: list[int] = []
-    forward = engine._forward
+    forward = top_layers._forward
 
     def limited(model: Any, examples: Sequence[Any], device: Any) -> Any:
         sizes.append(len(examples))
@@ -180,7 +181,7 @@ def test_out_of_memory_halves_the_part_and_changes_nothing_else(
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
         return forward(model, examples, device)
 
-    monkeypatch.setattr(engine, "_forward", limited)
+    monkeypatch.setattr(top_layers, "_forward", limited)
     halved, _ = train(no_dropout)
     assert max(sizes) == 8
     np.testing.assert_allclose(halved.train_logits, whole.train_logits, atol=2e-3)
@@ -192,7 +193,7 @@ def test_error_other_than_out_of_memory_is_not_swallowed(
     def broken(*_: Any) -> Any:
         raise RuntimeError("shapes do not match")
 
-    monkeypatch.setattr(engine, "_forward", broken)
+    monkeypatch.setattr(top_layers, "_forward", broken)
     with pytest.raises(RuntimeError, match="shapes"):
         train(settings)
 
@@ -201,9 +202,9 @@ def test_split_model_computes_what_the_whole_model_computes(settings: Classifier
     import torch
     from transformers import AutoModel
 
-    classifier = load_classifier(settings, Path())
+    classifier = load_top_layers(settings, Path())
     text = build_task().texts[0]
-    hidden = classifier.activations([text])[0].float()[None]
+    hidden = classifier.prepare([text])[0].float()[None]
     ids = torch.tensor([classifier.tokenizer(text)["input_ids"]])
     with torch.no_grad():
         split = classifier.upper.eval()(inputs_embeds=hidden).last_hidden_state
@@ -215,13 +216,13 @@ def test_lower_layers_run_once_for_the_same_texts(
     settings: ClassifierSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs: list[int] = []
-    run_lower = Classifier._run_lower
+    run_lower = TopLayersClassifier._run_lower
 
-    def counted(self: Classifier, texts: Sequence[str]) -> Any:
+    def counted(self: TopLayersClassifier, texts: Sequence[str]) -> Any:
         runs.append(len(texts))
         return run_lower(self, texts)
 
-    monkeypatch.setattr(Classifier, "_run_lower", counted)
+    monkeypatch.setattr(TopLayersClassifier, "_run_lower", counted)
     context, task = ComputeContext(EnginePool(Path())), build_task()
     OutOfFoldProbs(settings).compute(task, NO_INPUTS, context)
     TrainingDynamics(settings).compute(task, NO_INPUTS, context)
@@ -229,7 +230,7 @@ def test_lower_layers_run_once_for_the_same_texts(
 
 
 def test_long_texts_are_cut_at_max_tokens(settings: ClassifierSettings) -> None:
-    lengths = [len(rows) for rows in load_classifier(settings, Path()).activations(build_task().texts)]
+    lengths = [len(rows) for rows in load_classifier(settings, Path()).prepare(build_task().texts)]
     assert settings.max_tokens / 2 < max(lengths) <= settings.max_tokens
     assert min(lengths) == 2
 

@@ -17,6 +17,7 @@ from ecgbench.engines.cross_encoder import NLI_CLASSES, find_classes, load_cross
 from ecgbench.errors import UsageError
 from ecgbench.profiles import EMBEDDED, CrossEncoderSettings
 from ecgbench.prompts import Explanation
+from tests.answering import answer
 
 ROBERTA = ("CONTRADICTION", "NEUTRAL", "ENTAILMENT")
 BART = ("entailment", "contradiction", "neutral")
@@ -114,8 +115,7 @@ def test_an_ensemble_of_two_architectures_gives_the_mean_of_contradiction_less_e
     scores = NliScores(nli=models).resolve(EMBEDDED)
     for judge in scores.inputs()[1:]:
         requests: Any = judge.requests(task, given)
-        found = {p: row for batch in judge.compute(requests, context) for p, row in batch.items()}
-        given[judge] = judge.assemble([found[p] for p in range(3)])
+        given[judge] = judge.assemble(answer(judge, requests, context))
     expected = []
     for explanation in (explained[0], explained[2]):
         judged = [plain_probabilities(model, (str(explanation), "The weather is dry.")) for model in models]

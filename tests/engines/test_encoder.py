@@ -15,6 +15,7 @@ from ecgbench.data import DetectionTask, TaskDescription
 from ecgbench.engines.context import ComputeContext, EnginePool
 from ecgbench.engines.encoder import Encoder, load_encoder
 from ecgbench.profiles import EMBEDDED, EncoderSettings
+from tests.answering import answer
 
 TEXTS = ("a fine film", "", "a fine film indeed, funny and warm from start to end", "dull", "\u00e9t\u00e9 \U0001f600")
 
@@ -47,9 +48,7 @@ def compute(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeEncoder], Rows]:
 
     def rows(fake: FakeEncoder) -> Rows:
         monkeypatch.setattr("ecgbench.artifacts.embeddings.load_encoder", lambda *_: fake)
-        batches = TextEmbeddings().resolve(EMBEDDED).compute(TEXTS, ComputeContext(EnginePool(Path())))
-        merged = {position: row for batch in batches for position, row in batch.items()}
-        return [merged[position] for position in range(len(TEXTS))]
+        return answer(TextEmbeddings().resolve(EMBEDDED), TEXTS, ComputeContext(EnginePool(Path())))
 
     return rows
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,9 +14,11 @@ from ecgbench.artifacts.base import Artifact, Artifacts, TaskArtifact, TextArtif
 from ecgbench.data import DetectionTask, TaskDescription
 from ecgbench.engines.context import ComputeContext
 from ecgbench.errors import MissingPackageError, StoreError
+from ecgbench.grid.executors.local import LocalExecutor
 from ecgbench.grid.jobs import Job, JobRunner
 from ecgbench.grid.statuses import FailedInputError
 from ecgbench.grid.values import TaskValues, resolve_closure
+from ecgbench.plugins import load_plugins
 from ecgbench.profiles import EMBEDDED
 from ecgbench.progress import SilentReporter
 from ecgbench.results import Status
@@ -34,14 +36,15 @@ class Moody(TextArtifact[Any]):
     def requests(self, task: DetectionTask, inputs: Artifacts) -> Sequence[Any]:  # noqa: ARG002
         return task.texts
 
-    def compute(self, requests: Sequence[Any], context: ComputeContext) -> Iterator[Mapping[int, bytes | None]]:  # noqa: ARG002
+    def batches(self, requests: Sequence[Any]) -> Iterable[Sequence[int]]:
         order = sorted(range(len(requests)), key=lambda i: (requests[i] == "storm", requests[i]))
-        for start in range(0, len(order), 2):
-            batch = order[start : start + 2]
-            asked.extend(requests[i] for i in batch)
-            if any(requests[i] == "storm" for i in batch):
-                raise RuntimeError("a storm")
-            yield {i: None if requests[i] == "sulk" else requests[i].encode() for i in batch}
+        return [order[start : start + 2] for start in range(0, len(order), 2)]
+
+    def compute(self, requests: Sequence[Any], context: ComputeContext) -> Sequence[bytes | None]:  # noqa: ARG002
+        asked.extend(requests)
+        if "storm" in requests:
+            raise RuntimeError("a storm")
+        return [None if request == "sulk" else request.encode() for request in requests]
 
     def assemble(self, rows: Sequence[bytes | None]) -> Any:
         return np.array([-1 if row is None else len(row) for row in rows])
@@ -76,8 +79,12 @@ def build_values(cache: Cache, *texts: str) -> TaskValues:
     return TaskValues(DetectionTask(texts, labels, TaskDescription("topic", ("x", "y"))), 0, EMBEDDED, cache)
 
 
+def local_executor(cache: Cache) -> LocalExecutor:
+    return LocalExecutor(load_plugins(), cache.models, SilentReporter())
+
+
 def run(cache: Cache, need: Artifact[Any], *tasks: TaskValues, retry: bool = False) -> JobRunner:
-    runner = JobRunner(cache, SilentReporter(), retry_failed=retry)
+    runner = JobRunner(cache, local_executor(cache), SilentReporter(), retry_failed=retry)
     runner.run([Job(artifact, tasks) for artifact in resolve_closure([need], EMBEDDED)])
     return runner
 
@@ -119,8 +126,7 @@ def test_what_rests_on_a_failed_attempt_is_computed_again_when_the_retry_gave_an
     task = build_values(cache, "a", "sulk")
     run(cache, Total(), task)
     assert task.load(Total())[0] == 0
-    answer = lambda requests: dict.fromkeys(range(len(requests)), b"cheerful")  # noqa: E731
-    monkeypatch.setattr(Moody, "compute", lambda self, requests, context: iter([answer(requests)]))  # noqa: ARG005
+    monkeypatch.setattr(Moody, "compute", lambda self, requests, context: [b"cheerful"] * len(requests))  # noqa: ARG005
     again = build_values(cache, "a", "sulk")
     run(cache, Total(), again, retry=True)
     assert again.load(Total())[0] == 1 + len("cheerful")

@@ -13,8 +13,10 @@ from ecgbench.artifacts.base import Artifact, Artifacts, TaskArtifact
 from ecgbench.data import DetectionTask, TaskDescription
 from ecgbench.engines.context import ComputeContext
 from ecgbench.errors import EcgbenchError
+from ecgbench.grid.executors.local import LocalExecutor
 from ecgbench.grid.jobs import Job, JobRunner
 from ecgbench.grid.values import TaskValues
+from ecgbench.plugins import load_plugins
 from ecgbench.profiles import EMBEDDED
 from ecgbench.progress import SilentReporter
 from ecgbench.store.cache import Cache
@@ -45,6 +47,11 @@ def values(tmp_path: Path) -> TaskValues:
     return TaskValues(task, 0, EMBEDDED, Cache.open(tmp_path))
 
 
+def job_runner(values: TaskValues) -> JobRunner:
+    executor = LocalExecutor(load_plugins(), values.cache.models, SilentReporter())
+    return JobRunner(values.cache, executor, SilentReporter())
+
+
 def test_a_preset_is_read_when_first_needed_and_outlives_forgetting(values: TaskValues) -> None:
     reads: list[int] = []
     values.preset(Base(), lambda: reads.append(1) or np.array([5.0, 6.0]))  # type: ignore[func-returns-value]
@@ -60,7 +67,7 @@ def test_what_rests_on_a_preset_is_derived_and_never_stored(values: TaskValues) 
     assert values.load(Doubled()).tolist() == [10.0, 12.0]
     with pytest.raises(EcgbenchError, match="Doubled rests on a preset value"):
         values.key(Doubled())
-    runner = JobRunner(values.cache, SilentReporter())
+    runner = job_runner(values)
     runner.run([Job(Doubled(), (values,))])
     assert "cannot be stored" in runner.failures[Doubled(), id(values)].reason
     assert values.cache.objects.info() == {}
@@ -70,7 +77,7 @@ def test_an_ordinary_task_of_the_same_texts_reads_nothing_of_a_preset_one(values
     values.preset(Base(), lambda: np.array([5.0, 6.0]))
     values.load(Doubled())
     ordinary = TaskValues(values.task, 0, EMBEDDED, values.cache)
-    JobRunner(values.cache, SilentReporter()).run([Job(Base(), (ordinary,)), Job(Doubled(), (ordinary,))])
+    job_runner(values).run([Job(Base(), (ordinary,)), Job(Doubled(), (ordinary,))])
     assert ordinary.load(Doubled()).tolist() == [0.0, 2.0]
     assert values.load(Doubled()).tolist() == [10.0, 12.0]
 

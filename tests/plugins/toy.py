@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -100,13 +100,14 @@ class TextLengths(TextArtifact[FloatArray]):
         """Ask about the text alone."""
         return task.texts
 
-    def compute(self, requests: Sequence[Any], context: ComputeContext) -> Iterator[Mapping[int, bytes | None]]:
-        """Yield batches of lengths in ASCII."""
-        for start in range(0, len(requests), BATCH):
-            batch = range(start, min(start + BATCH, len(requests)))
-            count_call("TextLengths", len(batch))
-            yield {i: str(len(requests[i]) * self.scale).encode() for i in batch}
-            context.progress.advance(len(batch))
+    def batches(self, requests: Sequence[Any]) -> Iterable[Sequence[int]]:
+        """Cut the requests as they come."""
+        return [range(start, min(start + BATCH, len(requests))) for start in range(0, len(requests), BATCH)]
+
+    def compute(self, requests: Sequence[Any], context: ComputeContext) -> Sequence[bytes | None]:  # noqa: ARG002
+        """Return lengths in ASCII."""
+        count_call("TextLengths", len(requests))
+        return [str(len(request) * self.scale).encode() for request in requests]
 
     def assemble(self, rows: Sequence[bytes | None]) -> FloatArray:
         """Return the numbers."""

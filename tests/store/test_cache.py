@@ -33,6 +33,16 @@ def test_what_was_put_is_there_after_opening_again(tmp_path: Path) -> None:
     assert again.prune() == 2
 
 
+def test_pruning_takes_old_checkpoints_too_and_leaves_models(tmp_path: Path) -> None:
+    cache = Cache.open(tmp_path / "cache")
+    (cache.checkpoints / "abc" / "epoch-1").mkdir(parents=True)
+    (cache.models / "kept").mkdir()
+    assert cache.prune(older_than_days=1) == 0
+    assert cache.prune() == 1
+    assert not (cache.checkpoints / "abc").exists()
+    assert (cache.models / "kept").is_dir()
+
+
 @pytest.mark.parametrize("create", [True, False])
 @pytest.mark.parametrize("content", ["2\n", "", "garbage"])
 def test_another_schema_is_refused_with_the_fix(tmp_path: Path, create: bool, content: str) -> None:

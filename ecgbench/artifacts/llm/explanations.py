@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -65,21 +65,20 @@ class Explanations(TextArtifact[Samples]):
         own = [request.prompt.suffix, settings.reply_tokens, request.text, request.label, request.label_names]
         return digest("row/1", [head, *own])
 
-    def compute(
-        self, requests: Sequence[ExplanationRequest], context: ComputeContext
-    ) -> Iterator[Mapping[int, bytes | None]]:
-        """Yield canonical JSON rows; an invalid reply is asked for once more, drawn at RETRY_TEMPERATURE."""
+    def batches(self, requests: Sequence[ExplanationRequest]) -> Iterable[Sequence[int]]:
+        """Put prompts that share a prefix together."""
+        return iter_prompt_batches([request.prompt for request in requests])
+
+    def compute(self, requests: Sequence[ExplanationRequest], context: ComputeContext) -> Sequence[bytes | None]:
+        """Return canonical JSON rows; an invalid reply is asked for once more, drawn at RETRY_TEMPERATURE."""
         settings = settled(self.llm)
         llm = context.load(load_llm, settings)
-        for positions in iter_prompt_batches([request.prompt for request in requests]):
-            batch = [requests[p] for p in positions]
-            seeds = [int(self.row_key(request)[:15], 16) for request in batch]
-            replies = _ask_twice(llm, batch, seeds, settings=settings, temperatures=(0.0, RETRY_TEMPERATURE))
-            yield {
-                p: None if e is None else _row({"text": requests[p].text, **asdict(e)})
-                for p, e in zip(positions, replies, strict=True)
-            }
-            context.progress.advance(len(positions))
+        seeds = [int(self.row_key(request)[:15], 16) for request in requests]
+        replies = _ask_twice(llm, requests, seeds, settings=settings, temperatures=(0.0, RETRY_TEMPERATURE))
+        return [
+            None if e is None else _row({"text": request.text, **asdict(e)})
+            for request, e in zip(requests, replies, strict=True)
+        ]
 
     def assemble(self, rows: Sequence[bytes | None]) -> Samples:
         """Read the rows; None where the attempt failed."""
@@ -127,32 +126,33 @@ class ExplanationSamples(TextArtifact[tuple[Samples, ...]]):
             own += [head, sample.prompt.suffix, sample.text, sample.label, sample.label_names]
         return digest("row/1", own)
 
+    def batches(self, requests: Sequence[tuple[ExplanationRequest, ...]]) -> Iterable[Sequence[int]]:
+        """Put texts whose prompts share a prefix together; without samples there is nothing to share."""
+        if settled(self.llm).samples < 2:
+            return super().batches(requests)
+        return iter_prompt_batches([request[0].prompt for request in requests])
+
     def compute(
         self, requests: Sequence[tuple[ExplanationRequest, ...]], context: ComputeContext
-    ) -> Iterator[Mapping[int, bytes | None]]:
-        """Yield canonical JSON rows; the samples of a batch of texts are drawn together, in one pass."""
+    ) -> Sequence[bytes | None]:
+        """Return canonical JSON rows; the samples of a batch of texts are drawn together, in one pass."""
         settings = settled(self.llm)
         if settings.samples < 2:
-            yield {p: _row({"samples": []}) for p in range(len(requests))}
-            return
+            return [_row({"samples": []})] * len(requests)
         llm = context.load(load_llm, settings)
         warm = settings.sample_temperature
-        for positions in iter_prompt_batches([request[0].prompt for request in requests]):
-            batch = [sample for p in positions for sample in requests[p]]
-            seeds = [
-                int(digest("sample/1", [self.row_key(requests[p]), sample])[:15], 16)
-                for p in positions
-                for sample in range(len(requests[p]))
-            ]
-            replies = iter(_ask_twice(llm, batch, seeds, settings=settings, temperatures=(warm, warm)))
-            found = {p: [next(replies) for _ in requests[p]] for p in positions}
-            yield {
-                p: _row({"text": requests[p][0].text, "samples": [e and asdict(e) for e in samples]})
-                if any(samples)
-                else None
-                for p, samples in found.items()
-            }
-            context.progress.advance(len(positions))
+        asked = [sample for request in requests for sample in request]
+        seeds = [
+            int(digest("sample/1", [self.row_key(request), sample])[:15], 16)
+            for request in requests
+            for sample in range(len(request))
+        ]
+        replies = iter(_ask_twice(llm, asked, seeds, settings=settings, temperatures=(warm, warm)))
+        found = [[next(replies) for _ in request] for request in requests]
+        return [
+            _row({"text": request[0].text, "samples": [e and asdict(e) for e in samples]}) if any(samples) else None
+            for request, samples in zip(requests, found, strict=True)
+        ]
 
     def assemble(self, rows: Sequence[bytes | None]) -> tuple[Samples, ...]:
         """Read the rows; a row none of whose samples became valid holds only None."""
@@ -172,10 +172,14 @@ class ExplanationStrings(StringEmbeddings):
 
     llm: LlmSettings | None = None
 
-    def compute(self, requests: Sequence[str], context: ComputeContext) -> Iterator[Mapping[int, bytes | None]]:
-        """Yield float32 rows, zeros for empty strings."""
-        for batch in super().compute(requests, context):
-            yield {p: row if requests[p] or row is None else bytes(len(row)) for p, row in batch.items()}
+    def models(self) -> tuple[Any, ...]:
+        """Return the encoder alone: the language model has spoken."""
+        return (self.encoder,)
+
+    def compute(self, requests: Sequence[str], context: ComputeContext) -> Sequence[bytes | None]:
+        """Return float32 rows, zeros for empty strings."""
+        rows = super().compute(requests, context)
+        return [row if text or row is None else bytes(len(row)) for text, row in zip(requests, rows, strict=True)]
 
 
 @dataclass(frozen=True)

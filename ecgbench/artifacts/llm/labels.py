@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -86,15 +86,14 @@ class LabelLogits(TextArtifact[FloatArray]):
         head = head_key("LabelLogits", self.version, settled(self.llm).model_key, request.prompt.prefix)
         return digest("row/1", [head, request.prompt.suffix, request.labels])
 
-    def compute(
-        self, requests: Sequence[LabelRequest], context: ComputeContext
-    ) -> Iterator[Mapping[int, bytes | None]]:
-        """Yield little-endian float64 rows, one batch at a time."""
+    def batches(self, requests: Sequence[LabelRequest]) -> Iterable[Sequence[int]]:
+        """Put prompts that share a prefix together."""
+        return iter_prompt_batches([request.prompt for request in requests])
+
+    def compute(self, requests: Sequence[LabelRequest], context: ComputeContext) -> Sequence[bytes | None]:
+        """Return little-endian float64 rows."""
         llm = context.load(load_llm, settled(self.llm))
-        for positions in iter_prompt_batches([request.prompt for request in requests]):
-            rows = run_halving(lambda batch: _label_rows(llm, batch), [requests[p] for p in positions])
-            yield dict(zip(positions, rows, strict=True))
-            context.progress.advance(len(positions))
+        return run_halving(lambda batch: label_rows(llm, batch), requests)
 
     def assemble(self, rows: Sequence[bytes | None]) -> FloatArray:
         """Stack the rows: float64, shape (n, C)."""
@@ -140,6 +139,7 @@ def stack_rows(rows: Sequence[bytes | None]) -> FloatArray:
     return np.stack([np.frombuffer(row or b"", dtype=_ROW).astype(np.float64) for row in rows])
 
 
-def _label_rows(llm: LanguageModel, requests: Sequence[LabelRequest]) -> list[bytes]:
+def label_rows(llm: LanguageModel, requests: Sequence[LabelRequest]) -> list[bytes]:
+    """Ask one batch of one set of labels; returns rows as they are stored."""
     logits = llm.label_logits([request.prompt for request in requests], requests[0].labels)
     return [pack_row(row) for row in logits]

@@ -57,6 +57,10 @@ class ReliabilityScores(TaskArtifact[Reliability]):
         rationales = [RationaleEmbeddings(llm=self.llm, sample=s) for s in range(self.llm.samples if self.llm else 0)]
         return (Explanations(self.llm), ExplanationSamples(self.llm), *rationales)
 
+    def models(self) -> tuple[Any, ...]:
+        """Return none: comparing loads no model."""
+        return ()
+
     def compute(self, task: DetectionTask, inputs: Artifacts, context: ComputeContext) -> Reliability:  # noqa: ARG002
         """Compare every pair of samples."""
         rationales = [inputs[RationaleEmbeddings(llm=self.llm, sample=s)] for s in range(settled(self.llm).samples)]

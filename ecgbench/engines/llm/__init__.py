@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ecgbench.engines.llm.base import LanguageModel, Prompt
+from ecgbench.engines.llm.base import LanguageModel, Prompt, TokenUsage
 from ecgbench.errors import UnknownNameError
 from ecgbench.profiles import LlmSettings
 
-__all__ = ["LanguageModel", "Prompt", "load_llm"]
+__all__ = ["LanguageModel", "Prompt", "TokenUsage", "load_llm"]
 
 
 def load_llm(settings: LlmSettings, model_dir: Path) -> LanguageModel:

@@ -11,17 +11,32 @@ from ecgbench.data import FloatArray
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt in two parts: what many prompts share (computed once), and what is this item's own."""
+    """A prompt in two parts: what many prompts share (computed once), and what is this item's own.
+
+    `chat`: both together are one user message, which the model's chat template frames; else they are
+    text that the model continues.
+    """
 
     prefix: str
     suffix: str
+    chat: bool = False
 
     def __str__(self) -> str:
         return self.prefix + self.suffix
 
 
+@dataclass
+class TokenUsage:
+    """How many tokens a loaded model has read and written so far; a shared prefix counts with each of its prompts."""
+
+    prompt: int = 0
+    reply: int = 0
+
+
 class LanguageModel(Protocol):
     """Score and continue prompts; one call is one batch."""
+
+    usage: TokenUsage
 
     def label_logits(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> FloatArray:
         """Return the log-probability of each label as the prompt's continuation: float64, shape (b, C)."""
@@ -32,13 +47,16 @@ class LanguageModel(Protocol):
         prompts: Sequence[Prompt],
         *,
         max_new_tokens: int,
-        stop: str,
+        stop: str | None = None,
+        schemas: Sequence[str] | None = None,
         temperature: float = 0.0,
         seeds: Sequence[int] | None = None,
     ) -> list[str]:
-        """Continue each prompt up to `stop` (left out) or `max_new_tokens`.
+        """Continue each prompt up to `stop` (left out), the model's own end or `max_new_tokens`.
 
-        `temperature` 0 takes the likeliest token; above 0 each row draws from a generator of its own
-        seed, so a row's reply does not depend on its batch.
+        `schemas`: a JSON schema a row; the reply is decoded under it, its properties in the schema's order, so it is
+        valid JSON unless it is cut at `max_new_tokens`. `temperature` 0 takes the likeliest token; above 0 each row
+        draws from a generator of its own seed. A prompt that is given several times is read once and continued as
+        often.
         """
         ...

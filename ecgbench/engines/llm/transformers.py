@@ -12,9 +12,10 @@ import numpy as np
 
 from ecgbench.data import FloatArray
 from ecgbench.engines.llm import shared_prefix
-from ecgbench.engines.llm.base import Prompt
+from ecgbench.engines.llm.base import Prompt, TokenUsage
 from ecgbench.engines.llm.shared_prefix import PADDING, Rows, SharedPrefix
 from ecgbench.engines.models import model_folder
+from ecgbench.errors import UsageError
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class TransformersLlm:
     model: Any
     tokenizer: Any
     screen: Tensor | None = None
+    usage: TokenUsage = field(default_factory=TokenUsage)
     _prefixes: dict[str, SharedPrefix] = field(default_factory=dict)
 
     @classmethod
@@ -95,13 +97,16 @@ class TransformersLlm:
         prompts: Sequence[Prompt],
         *,
         max_new_tokens: int,
-        stop: str,
+        stop: str | None = None,
+        schemas: Sequence[str] | None = None,
         temperature: float = 0.0,
         seeds: Sequence[int] | None = None,
     ) -> list[str]:
         """Continue each prompt up to `stop` (left out) or `max_new_tokens`; see LanguageModel."""
         import torch
 
+        if schemas is not None:
+            raise UsageError("engine transformers continues worked examples only: --set profile.llm.style=few_shot")
         draw = _Draw(temperature, seeds or range(len(prompts))) if temperature else _likeliest
         replies: list[list[int]] = [[] for _ in prompts]
         alive = list(range(len(prompts)))
@@ -119,7 +124,9 @@ class TransformersLlm:
                     batch.take(kept)
                     alive, chosen = [alive[i] for i in going], chosen[kept]
                 self._advance(batch, chosen[:, None])
-        return [self._decode(reply).partition(stop)[0] for reply in replies]
+        self.usage.reply += sum(map(len, replies))
+        texts = map(self._decode, replies)
+        return [text if stop is None else text.partition(stop)[0] for text in texts]
 
     def _encode(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
@@ -129,8 +136,8 @@ class TransformersLlm:
         text: str = self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return text
 
-    def _is_done(self, reply: Sequence[int], stop: str) -> bool:
-        return reply[-1] == self.tokenizer.eos_token_id or stop in self._decode(reply)
+    def _is_done(self, reply: Sequence[int], stop: str | None) -> bool:
+        return reply[-1] == self.tokenizer.eos_token_id or (stop is not None and stop in self._decode(reply))
 
     def _propose(self, hidden: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """Return the likeliest next tokens after hidden states (b, d) and their logits, (b, count), likeliest first.
@@ -177,6 +184,7 @@ class TransformersLlm:
         prefix = self._prefix(text)
         suffixes = [self._encode(prompt.suffix) for prompt in prompts]
         width = max(map(len, suffixes))
+        self.usage.prompt += sum(len(prefix) + len(suffix) for suffix in suffixes)
         ids = torch.tensor([[self.tokenizer.pad_token_id or 0] * (width - len(s)) + s for s in suffixes])
         positions = torch.tensor([[PADDING] * (width - len(s)) + list(range(len(s))) for s in suffixes])
         positions = torch.where(positions == PADDING, PADDING, positions + len(prefix)).to(self.model.device)
