@@ -11,8 +11,10 @@ from ecgbench.artifacts.llm import CalibratedLabels
 from ecgbench.data import DetectionTask
 from ecgbench.datasets.bbc_news import BbcNews
 from ecgbench.engines.models import model_folder
+from ecgbench.grid.executors.local import LocalExecutor
 from ecgbench.grid.jobs import Job, JobRunner
 from ecgbench.grid.values import TaskValues, resolve_closure
+from ecgbench.plugins import load_plugins
 from ecgbench.profiles import EMBEDDED
 from ecgbench.progress import SilentReporter
 from ecgbench.seeds import derive_rng
@@ -33,6 +35,7 @@ def test_calibrated_labels_are_right_on_eighty_percent_of_bbc_news_without_examp
     task = DetectionTask(noisy.texts, noisy.labels, replace(data.description, shots=(), label_lines=()))
     values = TaskValues(task, 0, EMBEDDED, cache)
     closure = resolve_closure([CalibratedLabels()], EMBEDDED)
-    JobRunner(cache, SilentReporter()).run([Job(artifact, (values,)) for artifact in closure])
+    executor = LocalExecutor(load_plugins(), cache.models, SilentReporter())
+    JobRunner(cache, executor, SilentReporter()).run([Job(artifact, (values,)) for artifact in closure])
     found = values.load(closure[-1]).argmax(axis=1)
     assert (found == data.labels).mean() >= 0.80
