@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from conftest import Workspace
 from ecgbench.errors import UsageError
 from ecgbench.params import nest
 from ecgbench.profile_settings import find_profile
 from ecgbench.profiles import EMBEDDED, PAPER
 from ecgbench.store.keys import digest
-from tests.conftest import Workspace
 
 
 def changed(profile: str = "paper", /, **settings: Any) -> Any:

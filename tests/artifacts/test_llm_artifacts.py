@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from answering import answer
 from ecgbench.artifacts.base import Artifact
 from ecgbench.artifacts.embeddings import TextEmbeddings
 from ecgbench.artifacts.llm import (
@@ -27,7 +28,6 @@ from ecgbench.engines.context import ComputeContext, EnginePool
 from ecgbench.profiles import EMBEDDED
 from ecgbench.prompts import Explanation
 from ecgbench.shots import ShotSets
-from tests.answering import answer
 
 SHOTS = (Shot("it rained", "wet", ("rained",), "Water fell."), Shot("blue sky", "dry", ("blue",), "No clouds."))
 WEATHER = TaskDescription(noun="weather", label_names=("wet", "dry"), shots=SHOTS)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from answering import answer
 from ecgbench.artifacts.base import Artifact
 from ecgbench.artifacts.llm import Explanations, FewShots
 from ecgbench.artifacts.nli import CrossEncoderNli, LlmNli, NliScores, judge_endings
@@ -22,7 +23,6 @@ from ecgbench.profiles import EMBEDDED, CrossEncoderSettings, Profile
 from ecgbench.prompts import Explanation
 from ecgbench.shots import ShotSets
 from ecgbench.store.cache import default_cache_folder
-from tests.answering import answer
 
 SHOTS = (Shot("it rained", "wet", ("rained",), "Water fell."), Shot("blue sky", "dry", ("blue",), "No clouds."))
 WEATHER = TaskDescription(noun="weather", label_names=("wet", "dry"), shots=SHOTS)

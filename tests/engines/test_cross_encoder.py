@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from answering import answer
 from ecgbench.artifacts.llm import Explanations
 from ecgbench.artifacts.nli import NliScores
 from ecgbench.data import DetectionTask, TaskDescription
@@ -17,7 +18,6 @@ from ecgbench.engines.cross_encoder import NLI_CLASSES, find_classes, load_cross
 from ecgbench.errors import UsageError
 from ecgbench.profiles import EMBEDDED, CrossEncoderSettings
 from ecgbench.prompts import Explanation
-from tests.answering import answer
 
 ROBERTA = ("CONTRADICTION", "NEUTRAL", "ENTAILMENT")
 BART = ("entailment", "contradiction", "neutral")

@@ -9,13 +9,13 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from answering import answer
 from ecgbench.artifacts.base import Artifacts
 from ecgbench.artifacts.embeddings import TextEmbeddings
 from ecgbench.data import DetectionTask, TaskDescription
 from ecgbench.engines.context import ComputeContext, EnginePool
 from ecgbench.engines.encoder import Encoder, load_encoder
 from ecgbench.profiles import EMBEDDED, EncoderSettings
-from tests.answering import answer
 
 TEXTS = ("a fine film", "", "a fine film indeed, funny and warm from start to end", "dull", "\u00e9t\u00e9 \U0001f600")
 
