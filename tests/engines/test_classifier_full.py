@@ -400,7 +400,8 @@ def test_a_process_killed_in_the_second_epoch_is_resumed_with_the_same_bits(
     settings: ClassifierSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undisturbed, examples = train(settings)
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    here = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (here, here.parent)))}
     command = [sys.executable, "-c", textwrap.dedent(KILLED), repr(settings), str(tmp_path)]
     assert subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
     (step,) = tmp_path.iterdir()
