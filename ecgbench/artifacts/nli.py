@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ecgbench.artifacts.base import Artifact, Artifacts, Cost, TaskArtifact, TextArtifact
-from ecgbench.artifacts.llm.asking import head_key, iter_prompt_batches, settled
+from ecgbench.artifacts.llm.asking import head_key, iter_prompt_batches, seed_of, settled
 from ecgbench.artifacts.llm.explanations import Explanations, Samples
 from ecgbench.artifacts.llm.labels import FewShots, LabelRequest, calibrate, label_rows, pack_row, stack_rows
 from ecgbench.data import BoolArray, DetectionTask, FloatArray, IntArray
@@ -109,14 +109,14 @@ class LlmNli(TextArtifact[FloatArray]):
         shots, description = inputs[FewShots(self.llm)], task.description
         found: Samples = inputs[Explanations(self.llm)]
         prompts = [
-            nli_prompt(description, shots.for_text(text), str(e)) if e else _NO_PROMPT
+            nli_prompt(description, shots.for_text(text), str(e), settled(self.llm)) if e else _NO_PROMPT
             for text, e in zip(task.texts, found, strict=True)
         ]
         return [LabelRequest(prompt, nli_answers(description)) for prompt in prompts]
 
     def row_key(self, request: LabelRequest) -> str:
         """Return the key of model, rendered prompt and answers."""
-        head = head_key("LlmNli", self.version, settled(self.llm).model_key, request.prompt.prefix)
+        head = head_key("LlmNli", self.version, settled(self.llm), request.prompt)
         return digest("row/1", [head, request.prompt.suffix, request.labels])
 
     def batches(self, requests: Sequence[LabelRequest]) -> Iterable[Sequence[int]]:
@@ -133,7 +133,7 @@ class LlmNli(TextArtifact[FloatArray]):
         if requests[0].prompt == _NO_PROMPT:
             return [pack_row(np.full(len(r.labels), -np.log(len(r.labels)))) for r in requests]
         llm = context.load(load_llm, settled(self.llm))
-        return run_halving(lambda batch: label_rows(llm, batch), requests)
+        return label_rows(llm, requests, [seed_of(self.row_key(r)) for r in requests], settled(self.llm))
 
     def assemble(self, rows: Sequence[bytes | None]) -> FloatArray:
         """Stack the rows: float64, shape (n, C + 1)."""

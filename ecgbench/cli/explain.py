@@ -107,6 +107,10 @@ def _lines(item: ExplainedText) -> Iterator[str]:
     else:
         yield f"evidence: {_spans(item.explanation)}"
         yield f"rationale: {item.explanation.rationale}"
+        if item.explanation.counterfactual:
+            yield f"counterfactual: {item.explanation.counterfactual}"
+        if item.explanation.confidence is not None:
+            yield f"confidence: {item.explanation.confidence} of 100"
     for number, sample in enumerate(item.samples, 1):
         shown = NOT_VALID if sample is None else f"{sample.label}; {_spans(sample)}; {sample.rationale}"
         yield f"sample {number}: {shown}"
@@ -132,7 +136,7 @@ def _as_json(item: ExplainedText) -> dict[str, Any]:
         "label": item.label,
         "probability": item.probability,
         "probabilities": dict(zip(item.label_names, item.probabilities, strict=True)),
-        "explanation": item.explanation and asdict(item.explanation),
-        "samples": [sample and asdict(sample) for sample in item.samples],
+        "explanation": item.explanation and item.explanation.as_fields(),
+        "samples": [sample and sample.as_fields() for sample in item.samples],
         "reliability": item.reliability and asdict(item.reliability),
     }

@@ -28,10 +28,11 @@ OTHER_ENGINES: dict[str, tuple[str, ...]] = {"vllm": ("vllm",), "openai": ()}
 def model_folder(reference: str, model_dir: Path) -> Path:
     """Return the folder of a model reference, preparing or fetching it on first use.
 
-    `package:NAME/SUBFOLDER`: a folder inside an installed package. `gguf:NAME`: an installed package with
-    `assemble()`, converted under `model_dir`. Else a local folder, or a name on the model hub: `ORG/NAME`, `NAME`
-    or one of SHORT_NAMES, each with `@REVISION` or without. What lies whole in the hub's own cache is taken from
-    there, so that a model stays the same from run to run; where HF_HUB_OFFLINE is set nothing else is tried.
+    `package:NAME/SUBFOLDER`: a folder inside an installed package. `gguf:NAME`: an installed package that holds a
+    GGUF file or makes one by `assemble()`, converted under `model_dir`. Else a local folder, or a name on the model
+    hub: `ORG/NAME`, `NAME` or one of SHORT_NAMES, each with `@REVISION` or without. What lies whole in the hub's own
+    cache is taken from there, so that a model stays the same from run to run; where HF_HUB_OFFLINE is set nothing else
+    is tried.
     Raises MissingPackageError, UsageError where the reference names nothing, EcgbenchError where the hub gives nothing.
     """
     kind, _, name = reference.partition(":")
@@ -142,13 +143,24 @@ def _convert(package: str, folder: Path) -> None:
     logger.info("converting %s once, about a minute", package)
     temporary = Path(tempfile.mkdtemp(prefix=f".{package}-", dir=folder.parent))
     try:
-        gguf = importlib.import_module(package).assemble(temporary / "model.gguf")
+        gguf = _provide_gguf(package, temporary)
         _save_plain(temporary, gguf.name)
         gguf.unlink()
         temporary.chmod(0o755)
         os.replace(temporary, folder)  # noqa: PTH105  # the atomic one, by its known name
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _provide_gguf(package: str, folder: Path) -> Path:
+    """Return a package's GGUF file as a file in `folder`; a package that just holds it is not imported."""
+    held = sorted(_package_root(package).glob("*.gguf"))
+    if not held:
+        made: Path = importlib.import_module(package).assemble(folder / "model.gguf")
+        return made
+    link = folder / held[0].name
+    link.symlink_to(held[0])
+    return link
 
 
 def _save_plain(folder: Path, gguf_file: str) -> None:

@@ -38,7 +38,7 @@ from ecgbench.subsample import subsample
 
 FEWEST = 2
 """Items without which a label prior is none."""
-ANSWER = ("label", "evidence", "rationale", "samples")
+ANSWER = ("label", "evidence", "rationale", "counterfactual", "confidence", "samples")
 """What a stored answer holds beside its text."""
 
 

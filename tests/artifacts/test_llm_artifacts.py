@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,8 +24,10 @@ from ecgbench.artifacts.llm import (
     calibrate,
 )
 from ecgbench.artifacts.llm.explanations import draw_labels
+from ecgbench.artifacts.llm.labels import pack_row
 from ecgbench.data import DetectionTask, Shot, TaskDescription
 from ecgbench.engines.context import ComputeContext, EnginePool
+from ecgbench.errors import EcgbenchError
 from ecgbench.profiles import EMBEDDED
 from ecgbench.prompts import Explanation
 from ecgbench.shots import ShotSets
@@ -48,8 +51,8 @@ class FakeLlm:
         self._record(prompts)
         return np.array([[-float(len(prompt.suffix)), -1.0] for prompt in prompts])
 
-    def generate(self, prompts, *, max_new_tokens, stop, temperature=0.0, seeds=None) -> list[str]:
-        assert (max_new_tokens, stop) == (EMBEDDED.llm.reply_tokens, "\n\n")
+    def generate(self, prompts, *, max_new_tokens, stop, schemas=None, temperature=0.0, seeds=None) -> list[str]:
+        assert (max_new_tokens, stop, schemas) == (EMBEDDED.llm.reply_tokens, "\n\n", None)
         self._record(prompts)
         self.temperatures.append(temperature)
         if temperature:
@@ -271,3 +274,104 @@ def test_failed_explanation_embeds_as_zeros_and_the_label_is_not_embedded(monkey
     requests = artifact.requests(task(), inputs(explanations=explanations))
     assert artifact.assemble(rows(artifact, requests)).tolist() == [[1, 1, 1], [0, 0, 0]]
     assert "Evidence: rain; more | Rationale: It pours." in seen
+
+
+CHAT = replace(EMBEDDED.llm, style="chat")
+STATED = replace(CHAT, label_answers="stated")
+
+
+class FakeChat:
+    """Replies in JSON, keeps what it was asked and never gives a valid reply on hail."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, str, float]] = []
+
+    def generate(self, prompts, *, max_new_tokens, stop, schemas, temperature, seeds) -> list[str]:
+        assert (max_new_tokens, stop) == (CHAT.reply_tokens, None)
+        assert len(schemas) == len(seeds) == len(prompts)
+        self.asked += [(p, schema, temperature) for p, schema in zip(prompts, schemas, strict=True)]
+        return [self._reply(p.suffix, json.loads(schema)) for p, schema in zip(prompts, schemas, strict=True)]
+
+    def _reply(self, text: str, schema: dict[str, Any]) -> str:
+        if "hail" in text:
+            return '{"label": '
+        reply: dict[str, Any] = {"label": schema["properties"]["label"]["enum"][-1], "confidence": 90}
+        if "evidence" in schema["properties"]:
+            reply |= {"evidence": [text.split()[0]], "rationale": "It says so.", "counterfactual": "Fog is seen."}
+        return json.dumps(reply)
+
+
+@pytest.fixture
+def chat(monkeypatch: pytest.MonkeyPatch) -> FakeChat:
+    fake = FakeChat()
+    for module in ("labels", "explanations"):
+        monkeypatch.setattr(f"ecgbench.artifacts.llm.{module}.load_llm", lambda *_: fake)
+    return fake
+
+
+def test_an_instruct_model_is_shown_no_examples_so_that_given_labels_change_no_question():
+    artifact = FewShots(CHAT)
+    assert artifact.inputs() == ()
+    for description in (WEATHER, replace(WEATHER, shots=())):
+        assert artifact.compute(task(description=description), {}, context()) == ShotSets(())
+
+
+def test_explanations_of_a_chat_are_decoded_for_the_calibrated_label_and_asked_twice_where_not_valid(chat):
+    artifact = Explanations(CHAT)
+    given = {FewShots(CHAT): ShotSets(()), CalibratedLabels(CHAT): np.eye(2)[[0, 1, 1, 1]]}
+    requests = artifact.requests(task(), given)
+    found = artifact.assemble(rows(artifact, requests))
+    assert found[0] == Explanation("wet", ("rain",), "It says so.", "Fog is seen.", 90)
+    assert found[2] is None
+    assert [temperature for _, _, temperature in chat.asked] == [0.0] * 4 + [0.7]
+    assert all(prompt.chat for prompt, _, _ in chat.asked)
+    assert len({schema for _, schema, _ in chat.asked}) == 2, "one a label"
+
+
+@pytest.mark.usefixtures("chat")
+def test_samples_of_one_text_are_one_prompt_under_the_schemas_of_their_labels():
+    artifact = ExplanationSamples(CHAT)
+    given = {FewShots(CHAT): ShotSets(()), CalibratedLabels(CHAT): np.full((4, 2), 0.5)}
+    requests = artifact.requests(task(), given)
+    assert all(len({sample.prompt for sample in request}) == 1 for request in requests)
+    found = artifact.assemble(rows(artifact, requests))
+    assert [e and e.label for e in found[0]] == [sample.label for sample in requests[0]]
+
+
+def test_chat_and_continued_prompts_of_the_same_words_have_keys_of_their_own():
+    first = explanation_requests()[0]
+    artifact = resolved(Explanations())
+    changed = [
+        first,
+        replace(first, prompt=replace(first.prompt, chat=True)),
+        replace(first, schema="{}"),
+    ]
+    assert len({artifact.row_key(request) for request in changed}) == len(changed)
+
+
+@pytest.mark.usefixtures("chat")
+def test_stated_labels_become_log_probabilities_and_a_failed_one_is_undecided():
+    artifact = LabelLogits(STATED)
+    requests = artifact.requests(task(), {FewShots(STATED): ShotSets(())})
+    answers = rows(artifact, requests)
+    assert artifact.count_failed(answers) == 1
+    logits = artifact.assemble(answers)
+    assert np.exp(logits[[0, 1, 3]]) == pytest.approx(np.tile([0.1, 0.9], (3, 1)))
+    assert calibrate(artifact.assemble([answers[0], pack_row(np.log([0.6, 0.4])), None]))[2] == pytest.approx(0.5)
+
+
+def test_stated_and_read_off_labels_do_not_share_a_key():
+    request = LabelLogits(CHAT).requests(task(), {FewShots(CHAT): ShotSets(())})[0]
+    assert LabelLogits(CHAT).row_key(request) != LabelLogits(STATED).row_key(request)
+
+
+def test_a_model_that_never_states_a_label_is_an_error_in_one_line():
+    with pytest.raises(EcgbenchError, match="none of the language model's 2 answers was valid"):
+        LabelLogits(STATED).assemble([None, None])
+
+
+def test_a_counterfactual_is_embedded_only_on_request():
+    explained = {Explanations(CHAT): (Explanation("wet", ("rain",), "It pours.", "The sun shines.", 80), None)}
+    shown = [ExplanationEmbeddings(llm=CHAT, counterfactual=c).requests(task(), explained)[0] for c in (False, True)]
+    assert shown[0] == "Evidence: rain | Rationale: It pours."
+    assert shown[1] == f"{shown[0]} | Counterfactual: The sun shines."

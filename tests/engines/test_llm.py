@@ -107,6 +107,24 @@ def test_a_conversion_leaves_the_model_and_nothing_else(fake_package):
     assert required_modules(replace(EMBEDDED.llm, model=reference), fake_package) == ("torch", "transformers")
 
 
+def test_a_package_that_holds_its_model_as_a_file_is_never_imported(fake_package, monkeypatch):
+    package = fake_package.parent / "holds_a_model"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise AssertionError('imported')")
+    (package / "small.gguf").write_bytes(b"a model")
+    read = []
+
+    def save(folder: Path, gguf_file: str) -> None:
+        read.append((folder / gguf_file).read_bytes())
+        (folder / "config.json").touch()
+
+    monkeypatch.setattr("ecgbench.engines.models._save_plain", save)
+    folder = model_folder("gguf:holds_a_model", fake_package)
+    assert read == [b"a model"]
+    assert [path.name for path in folder.iterdir()] == ["config.json"]
+    assert (package / "small.gguf").exists()
+
+
 def test_a_killed_conversion_leaves_no_model_and_the_next_one_clears_what_it_left(fake_package):
     code = "import sys, pathlib; from ecgbench.engines.models import model_folder; "
     code += "model_folder(sys.argv[1], pathlib.Path(sys.argv[2]))"

@@ -5,39 +5,44 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ecgbench.artifacts.base import Artifact, Artifacts, Cost, TextArtifact
 from ecgbench.artifacts.embeddings import StringEmbeddings
-from ecgbench.artifacts.llm.asking import head_key, iter_prompt_batches, settled
+from ecgbench.artifacts.llm.asking import ask_twice, head_key, iter_prompt_batches, seed_of, settled
 from ecgbench.artifacts.llm.labels import CalibratedLabels, FewShots
 from ecgbench.data import DetectionTask, FloatArray, IntArray
-from ecgbench.engines.batching import run_halving
 from ecgbench.engines.context import ComputeContext
-from ecgbench.engines.llm import LanguageModel, Prompt, load_llm
+from ecgbench.engines.llm import Prompt, load_llm
 from ecgbench.profiles import LlmSettings
-from ecgbench.prompts import STOP, Explanation, explanation_prompt, parse_reply
+from ecgbench.prompts import Explanation, explanation_prompt, explanation_schema, parse_json_reply, parse_reply
 from ecgbench.store.keys import canonical_json, digest
 
-RETRY_TEMPERATURE = 0.7
 Samples = tuple[Explanation | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ExplanationRequest:
-    """Ask why a text has a label; `text` is uncut, evidence is looked up in it."""
+    """Ask why a text has a label; `text` is uncut, evidence is looked up in it. With a `schema` the reply is JSON."""
 
     prompt: Prompt
     text: str
     label: str
     label_names: tuple[str, ...]
+    schema: str | None = None
 
     def read(self, reply: str) -> Explanation | None:
         """Return the explanation in a reply; None where it is not valid."""
-        return parse_reply(reply, self.text, label=self.label, label_names=self.label_names)
+        parse = parse_json_reply if self.schema else parse_reply
+        return parse(reply, self.text, label=self.label, label_names=self.label_names)
+
+    @property
+    def own_key(self) -> list[Any]:
+        """Return what its answer depends on beside the prompt's prefix and the model."""
+        return [self.prompt.suffix, self.schema, self.text, self.label, self.label_names]
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,8 @@ class Explanations(TextArtifact[Samples]):
     def row_key(self, request: ExplanationRequest) -> str:
         """Return the key of model, reply length, rendered prompt and the text that evidence must stand in."""
         settings = settled(self.llm)
-        head = head_key("Explanations", self.version, settings.model_key, request.prompt.prefix)
-        own = [request.prompt.suffix, settings.reply_tokens, request.text, request.label, request.label_names]
-        return digest("row/1", [head, *own])
+        head = head_key("Explanations", self.version, settings, request.prompt)
+        return digest("row/1", [head, settings.reply_tokens, *request.own_key])
 
     def batches(self, requests: Sequence[ExplanationRequest]) -> Iterable[Sequence[int]]:
         """Put prompts that share a prefix together."""
@@ -73,10 +77,9 @@ class Explanations(TextArtifact[Samples]):
         """Return canonical JSON rows; an invalid reply is asked for once more, drawn at RETRY_TEMPERATURE."""
         settings = settled(self.llm)
         llm = context.load(load_llm, settings)
-        seeds = [int(self.row_key(request)[:15], 16) for request in requests]
-        replies = _ask_twice(llm, requests, seeds, settings=settings, temperatures=(0.0, RETRY_TEMPERATURE))
+        replies = ask_twice(llm, requests, [seed_of(self.row_key(r)) for r in requests], settings=settings)
         return [
-            None if e is None else _row({"text": request.text, **asdict(e)})
+            None if e is None else _row({"text": request.text, **e.as_fields()})
             for request, e in zip(requests, replies, strict=True)
         ]
 
@@ -122,8 +125,7 @@ class ExplanationSamples(TextArtifact[tuple[Samples, ...]]):
         settings = settled(self.llm)
         own: list[Any] = [settings.reply_tokens, settings.sample_temperature]
         for sample in request:
-            head = head_key("ExplanationSamples", self.version, settings.model_key, sample.prompt.prefix)
-            own += [head, sample.prompt.suffix, sample.text, sample.label, sample.label_names]
+            own += [head_key("ExplanationSamples", self.version, settings, sample.prompt), *sample.own_key]
         return digest("row/1", own)
 
     def batches(self, requests: Sequence[tuple[ExplanationRequest, ...]]) -> Iterable[Sequence[int]]:
@@ -143,14 +145,14 @@ class ExplanationSamples(TextArtifact[tuple[Samples, ...]]):
         warm = settings.sample_temperature
         asked = [sample for request in requests for sample in request]
         seeds = [
-            int(digest("sample/1", [self.row_key(request), sample])[:15], 16)
+            seed_of(digest("sample/1", [self.row_key(request), sample]))
             for request in requests
             for sample in range(len(request))
         ]
-        replies = iter(_ask_twice(llm, asked, seeds, settings=settings, temperatures=(warm, warm)))
+        replies = iter(ask_twice(llm, asked, seeds, settings=settings, temperatures=(warm, warm)))
         found = [[next(replies) for _ in request] for request in requests]
         return [
-            _row({"text": request[0].text, "samples": [e and asdict(e) for e in samples]}) if any(samples) else None
+            _row({"text": request[0].text, "samples": [e and e.as_fields() for e in samples]}) if any(samples) else None
             for request, samples in zip(requests, found, strict=True)
         ]
 
@@ -186,10 +188,12 @@ class ExplanationStrings(StringEmbeddings):
 class ExplanationEmbeddings(ExplanationStrings):
     """Embeddings of `Evidence: ... | Rationale: ...`: float32, shape (n, d); zeros where there is no explanation.
 
-    `label_words` puts the model's label before them: for the leakage check, never the default.
+    `label_words` puts the model's label before them: for the leakage check, never the default. `counterfactual`
+    puts behind them what the text would have to say to get another label, where the model was asked.
     """
 
     label_words: bool = False
+    counterfactual: bool = False
 
     def inputs(self) -> tuple[Artifact[Any], ...]:
         """Return the explanations."""
@@ -198,8 +202,15 @@ class ExplanationEmbeddings(ExplanationStrings):
     def requests(self, task: DetectionTask, inputs: Artifacts) -> Sequence[str]:  # noqa: ARG002
         """Return the explanations as strings, empty where there is none."""
         found: Samples = inputs[Explanations(self.llm)]
-        shown = [e and (f"Label: {e.label} | {e}" if self.label_words else str(e)) for e in found]
-        return [text or "" for text in shown]
+        return ["" if e is None else self._show(e) for e in found]
+
+    def _show(self, explanation: Explanation) -> str:
+        parts = [str(explanation)]
+        if self.label_words:
+            parts.insert(0, f"Label: {explanation.label}")
+        if self.counterfactual and explanation.counterfactual:
+            parts.append(f"Counterfactual: {explanation.counterfactual}")
+        return " | ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -240,44 +251,12 @@ def _render_requests(
     task: DetectionTask, inputs: Artifacts, labels: IntArray, *, llm: LlmSettings | None
 ) -> list[ExplanationRequest]:
     shots, names, settings = inputs[FewShots(llm)], task.description.label_names, settled(llm)
-    return [
-        ExplanationRequest(
-            explanation_prompt(task.description, shots.for_text(text), text, settings, label=names[label]),
-            text,
-            names[label],
-            names,
-        )
-        for text, label in zip(task.texts, labels, strict=True)
-    ]
-
-
-def _ask_twice(
-    llm: LanguageModel,
-    requests: Sequence[ExplanationRequest],
-    seeds: Sequence[int],
-    *,
-    settings: LlmSettings,
-    temperatures: tuple[float, float],
-) -> list[Explanation | None]:
-    """Return one explanation a request; what is not valid is asked for once more, with another seed."""
-    found: list[Explanation | None] = [None] * len(requests)
-    for attempt, temperature in enumerate(temperatures):
-        asked = [i for i, explanation in enumerate(found) if explanation is None]
-        if not asked:
-            break
-        replies = run_halving(
-            lambda batch, attempt=attempt, temperature=temperature: llm.generate(  # type: ignore[misc]
-                [requests[i].prompt for i in batch],
-                max_new_tokens=settings.reply_tokens,
-                stop=STOP,
-                temperature=temperature,
-                seeds=[seeds[i] + attempt for i in batch],
-            ),
-            asked,
-        )
-        for i, reply in zip(asked, replies, strict=True):
-            found[i] = requests[i].read(reply)
-    return found
+    requests = []
+    for text, label in zip(task.texts, (names[i] for i in labels), strict=True):
+        prompt = explanation_prompt(task.description, shots.for_text(text), text, settings, label=label)
+        schema = explanation_schema(label, counterfactual=settings.counterfactual) if prompt.chat else None
+        requests.append(ExplanationRequest(prompt, text, label, names, schema))
+    return requests
 
 
 def _row(value: Mapping[str, Any]) -> bytes:
@@ -285,4 +264,10 @@ def _row(value: Mapping[str, Any]) -> bytes:
 
 
 def _explanation(fields: Mapping[str, Any]) -> Explanation:
-    return Explanation(fields["label"], tuple(fields["evidence"]), fields["rationale"])
+    return Explanation(
+        fields["label"],
+        tuple(fields["evidence"]),
+        fields["rationale"],
+        fields.get("counterfactual", ""),
+        fields.get("confidence"),
+    )

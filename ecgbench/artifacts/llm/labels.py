@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from ecgbench.artifacts.base import Artifact, Artifacts, Cost, TaskArtifact, TextArtifact
 from ecgbench.artifacts.embeddings import TextEmbeddings
-from ecgbench.artifacts.llm.asking import head_key, iter_prompt_batches, settled
+from ecgbench.artifacts.llm.asking import ask_twice, head_key, iter_prompt_batches, seed_of, settled
 from ecgbench.data import DetectionTask, FloatArray
 from ecgbench.engines.batching import run_halving
 from ecgbench.engines.context import ComputeContext
 from ecgbench.engines.llm import LanguageModel, Prompt, load_llm
+from ecgbench.errors import EcgbenchError
 from ecgbench.profiles import LlmSettings
-from ecgbench.prompts import label_prompt
+from ecgbench.prompts import label_prompt, parse_stated, stated_schema
 from ecgbench.shots import ShotSets, draw_shots
 from ecgbench.store.keys import digest
 
@@ -26,10 +27,19 @@ _ROW = np.dtype("<f8")
 
 @dataclass(frozen=True, slots=True)
 class LabelRequest:
-    """Ask which of these labels continues a prompt."""
+    """Ask which of these labels answers a prompt; `schema` and `read` are for an answer that states one."""
 
     prompt: Prompt
     labels: tuple[str, ...]
+
+    @property
+    def schema(self) -> str:
+        """Return the schema of a stated label."""
+        return stated_schema(self.labels)
+
+    def read(self, reply: str) -> list[float] | None:
+        """Return the probabilities (C,) that a reply states; None where it is not valid."""
+        return parse_stated(reply, self.labels)
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,8 @@ class FewShots(TaskArtifact[ShotSets]):
     """The worked examples of a task's prompts.
 
     A description's own examples are taken as they are: prompts then follow from the text alone, and all
-    noises share their answers. Without any, typical items are drawn by embedding and given label.
+    noises share their answers. Without any, typical items are drawn by embedding and given label. An instruct model
+    is shown none.
     """
 
     stored: ClassVar[bool] = False
@@ -46,12 +57,12 @@ class FewShots(TaskArtifact[ShotSets]):
 
     def inputs(self) -> tuple[Artifact[Any], ...]:
         """Return the embeddings that examples are drawn by; a description's own examples leave them unread."""
-        return (TextEmbeddings(),)
+        return () if self._is_chat else (TextEmbeddings(),)
 
     def compute(self, task: DetectionTask, inputs: Artifacts, context: ComputeContext) -> ShotSets:  # noqa: ARG002
         """Return the description's examples, or draw them from the task's items and given labels."""
-        if task.description.shots:
-            return ShotSets(task.description.shots)
+        if self._is_chat or task.description.shots:
+            return ShotSets(() if self._is_chat else task.description.shots)
         settings = settled(self.llm)
         return draw_shots(
             task.texts,
@@ -62,10 +73,17 @@ class FewShots(TaskArtifact[ShotSets]):
             shot_words=settings.shot_words,
         )
 
+    @property
+    def _is_chat(self) -> bool:
+        return self.llm is not None and self.llm.style == "chat"
+
 
 @dataclass(frozen=True)
 class LabelLogits(TextArtifact[FloatArray]):
-    """Log-probability of each label name as the model's answer: float64, shape (n, C), not calibrated."""
+    """Log-probability of each label name as the model's answer: float64, shape (n, C), not calibrated.
+
+    Read off the tokens, or (`label_answers` stated) off the confidence the model states.
+    """
 
     cost: ClassVar[Cost] = Cost(seconds=0.15, llm_calls=1, memory=2500)
 
@@ -83,7 +101,7 @@ class LabelLogits(TextArtifact[FloatArray]):
 
     def row_key(self, request: LabelRequest) -> str:
         """Return the key of model, rendered prompt and label names: all that an answer depends on."""
-        head = head_key("LabelLogits", self.version, settled(self.llm).model_key, request.prompt.prefix)
+        head = head_key("LabelLogits", self.version, settled(self.llm), request.prompt)
         return digest("row/1", [head, request.prompt.suffix, request.labels])
 
     def batches(self, requests: Sequence[LabelRequest]) -> Iterable[Sequence[int]]:
@@ -91,9 +109,9 @@ class LabelLogits(TextArtifact[FloatArray]):
         return iter_prompt_batches([request.prompt for request in requests])
 
     def compute(self, requests: Sequence[LabelRequest], context: ComputeContext) -> Sequence[bytes | None]:
-        """Return little-endian float64 rows."""
+        """Return little-endian float64 rows; None where a stated label was not valid twice."""
         llm = context.load(load_llm, settled(self.llm))
-        return run_halving(lambda batch: label_rows(llm, batch), requests)
+        return label_rows(llm, requests, [seed_of(self.row_key(r)) for r in requests], settled(self.llm))
 
     def assemble(self, rows: Sequence[bytes | None]) -> FloatArray:
         """Stack the rows: float64, shape (n, C)."""
@@ -135,11 +153,27 @@ def pack_row(row: FloatArray) -> bytes:
 
 
 def stack_rows(rows: Sequence[bytes | None]) -> FloatArray:
-    """Return stored rows of one width, none of which ever fails: float64, shape (n, width)."""
-    return np.stack([np.frombuffer(row or b"", dtype=_ROW).astype(np.float64) for row in rows])
+    """Return stored rows of one width: float64, shape (n, width).
+
+    A failed row is the mean of the others, so that it is undecided once it is calibrated.
+    """
+    known = [np.frombuffer(row, dtype=_ROW).astype(np.float64) for row in rows if row is not None]
+    if not known:
+        raise EcgbenchError(
+            f"none of the language model's {len(rows)} answers was valid; give another model, "
+            "or --set profile.llm.label_answers=logprobs"
+        )
+    undecided, answers = np.mean(known, axis=0), iter(known)
+    return np.stack([undecided if row is None else next(answers) for row in rows])
 
 
-def label_rows(llm: LanguageModel, requests: Sequence[LabelRequest]) -> list[bytes]:
-    """Ask one batch of one set of labels; returns rows as they are stored."""
-    logits = llm.label_logits([request.prompt for request in requests], requests[0].labels)
-    return [pack_row(row) for row in logits]
+def label_rows(
+    llm: LanguageModel, requests: Sequence[LabelRequest], seeds: Sequence[int], settings: LlmSettings
+) -> list[bytes | None]:
+    """Ask one batch of one set of labels; returns rows as they are stored, None where an answer was not valid twice."""
+    if settings.label_answers == "stated":
+        stated = ask_twice(llm, requests, seeds, settings=settings)
+        return [None if row is None else pack_row(np.log(row)) for row in stated]
+    labels = requests[0].labels
+    scored = run_halving(lambda batch: llm.label_logits([request.prompt for request in batch], labels), requests)
+    return [pack_row(row) for row in scored]

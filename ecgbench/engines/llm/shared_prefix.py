@@ -87,7 +87,9 @@ def attend(  # the signature is transformers'
         scores = torch.tanh(scores / softcap) * softcap
     hidden = rows.hidden(sliding_window)[:, None, None]
     grouped = scores.view(b, kv_heads, -1, t, scores.shape[-1])
-    weights = torch.softmax(grouped.masked_fill_(hidden, float("-inf")), dim=-1).view(scores.shape)
+    grouped.masked_fill_(hidden, float("-inf"))
+    # As in transformers: half precision is too coarse for a sum over a whole prompt.
+    weights = torch.softmax(grouped, dim=-1, dtype=torch.float32).to(query.dtype).view(scores.shape)
     out = weights[..., len(rows.prefix) :] @ value
     if len(rows.prefix):
         out = out + _unfold(_fold(weights[..., : len(rows.prefix)]) @ before_values, b)

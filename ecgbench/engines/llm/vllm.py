@@ -1,0 +1,195 @@
+"""Run a causal language model through vLLM, in this process's own engine."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ecgbench.data import FloatArray
+from ecgbench.engines.llm.base import Prompt, TokenUsage
+from ecgbench.engines.llm.tokens import PromptTokens
+from ecgbench.engines.llm.transformers import SAMPLED
+from ecgbench.engines.models import model_folder
+from ecgbench.errors import EcgbenchError, UsageError
+from ecgbench.profiles import LlmSettings
+from ecgbench.registry import missing_package
+
+logger = logging.getLogger(__name__)
+
+MOST_SCORED = 128
+"""How many tokens vLLM scores for one request."""
+_QUIET = {"VLLM_LOGGING_STREAM": "ext://sys.stderr", "VLLM_LOGGING_LEVEL": "WARNING", "VLLM_NO_USAGE_STATS": "1"}
+"""Unless the user says otherwise: results alone go to stdout, and nobody is told of the run."""
+
+
+@dataclass
+class VllmLlm:
+    """A causal language model in vLLM, which keeps the keys and values of what prompts begin with alike."""
+
+    engine: Any
+    tokens: PromptTokens
+    context_tokens: int
+    usage: TokenUsage = field(default_factory=TokenUsage)
+
+    @classmethod
+    def load(cls, settings: LlmSettings, model_dir: Path) -> VllmLlm:
+        """Load the model of these settings; safetensors only, no code from the model's folder.
+
+        Raises MissingPackageError without vLLM, EcgbenchError where vLLM cannot run the model.
+        """
+        for name, value in _QUIET.items():
+            os.environ.setdefault(name, value)
+        try:
+            import vllm
+        except ImportError:
+            raise missing_package("vllm", needed_for="profile.llm.engine=vllm") from None
+        from transformers import AutoTokenizer
+        from vllm.platforms import current_platform
+
+        folder = str(model_folder(settings.model, model_dir))
+        try:
+            engine = vllm.LLM(
+                model=folder,
+                dtype=number_format(settings.dtype, current_platform),
+                load_format="safetensors",
+                trust_remote_code=False,
+                tensor_parallel_size=settings.vllm.tensor_parallel,
+                gpu_memory_utilization=settings.vllm.gpu_memory,
+                max_model_len=settings.vllm.context_tokens,
+                enable_prefix_caching=True,
+                enforce_eager=current_platform.is_cpu(),
+                generation_config="vllm",  # the model's own would change temperature and penalties unasked
+                logprobs_mode="raw_logprobs",
+                structured_outputs_config={"backend": "xgrammar", "disable_any_whitespace": True},
+                use_tqdm_on_load=False,
+            )
+        except Exception as error:  # whatever it is, it ends up in one line
+            raise EcgbenchError(f"vLLM cannot load {settings.model!r}: {_first_line(error)}") from error
+        logger.info("loaded language model %s in vLLM %s", settings.model, vllm.__version__)
+        tokens = PromptTokens(AutoTokenizer.from_pretrained(folder), settings.model)
+        return cls(engine, tokens, settings.vllm.context_tokens)
+
+    def close(self) -> None:
+        """End the engine's processes, which hold the device's memory; a second call does nothing."""
+        engine, self.engine = self.engine, None
+        if engine is not None:
+            engine.llm_engine.engine_core.shutdown()
+
+    def label_logits(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> FloatArray:
+        """Return log-probabilities of the labels as continuations: float64, shape (b, C).
+
+        Where the labels' first tokens differ they decide; else the whole label and its end are scored, a request
+        for each distinct start of a label, all but the last tokens of which vLLM has in its cache.
+        """
+        answers = self.tokens.encode_labels(labels, chat=prompts[0].chat)
+        questions = list(_iter_questions(answers))
+        rows = self._encode(prompts, room=max(map(len, answers)))
+        outputs = iter(
+            self._run(
+                [[*row, *start] for row in rows for start, _ in questions],
+                [{"max_tokens": 1, "logprob_token_ids": tokens} for _ in rows for _, tokens in questions],
+            )
+        )
+        scores = np.zeros((len(rows), len(answers)))
+        for i in range(len(rows)):
+            found: dict[tuple[int, ...], float] = {}
+            for start, tokens in questions:
+                (scored,) = next(outputs).logprobs
+                found |= {(*start, token): scored[token].logprob for token in tokens}
+            scores[i] = [sum(found[tuple(ids[: end + 1])] for end in range(len(ids))) for ids in answers]
+        return scores
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        max_new_tokens: int,
+        stop: str | None = None,
+        schemas: Sequence[str] | None = None,
+        temperature: float = 0.0,
+        seeds: Sequence[int] | None = None,
+    ) -> list[str]:
+        """Continue each prompt up to `stop` (left out), its own end or `max_new_tokens`; see LanguageModel.
+
+        Each draw is a request with its row's seed, so a reply does not follow from what else is in the batch;
+        vLLM reads the prompt of several once.
+        """
+        chat = prompts[0].chat
+        drawn: Sequence[int | None] = (seeds or range(len(prompts))) if temperature else [None] * len(prompts)
+        forms: Sequence[str | None] = schemas if schemas else [None] * len(prompts)
+        asked = list(zip(prompts, forms, drawn, strict=True))
+        place = {request: i for i, request in enumerate(dict.fromkeys(asked))}
+        shared: dict[str, Any] = {
+            "max_tokens": max_new_tokens,
+            "temperature": temperature,
+            "top_k": SAMPLED if temperature else 0,
+            "stop": stop,
+            "stop_token_ids": self.tokens.ends(chat=chat),
+        }
+        outputs = self._run(
+            self._encode([prompt for prompt, _, _ in place], room=max_new_tokens),
+            [{**shared, "seed": seed, "structured_outputs": _decoded_under(schema)} for _, schema, seed in place],
+        )
+        return [outputs[place[request]].text for request in asked]
+
+    def _encode(self, prompts: Sequence[Prompt], *, room: int) -> list[list[int]]:
+        """Return the whole prompts as token ids, each with `room` tokens to go on."""
+        encoded = self.tokens.encode(prompts)
+        longest = len(encoded.head) + max(map(len, encoded.rows)) + room
+        if longest > self.context_tokens:
+            raise UsageError(
+                f"a prompt with its reply takes {longest} tokens, profile.llm.vllm.context_tokens is "
+                f"{self.context_tokens}; raise it, or lower profile.llm.text_words"
+            )
+        return [encoded.head + row for row in encoded.rows]
+
+    def _run(self, rows: Sequence[list[int]], settings: Sequence[dict[str, Any]]) -> list[Any]:
+        """Return vLLM's one output a request, and count its tokens."""
+        from vllm import SamplingParams
+        from vllm.inputs import TokensPrompt
+
+        asked = [TokensPrompt(prompt_token_ids=row) for row in rows]
+        params = [SamplingParams(**{"temperature": 0.0, **chosen}) for chosen in settings]
+        found = [result.outputs[0] for result in self.engine.generate(asked, params, use_tqdm=False)]
+        self.usage.prompt += sum(map(len, rows))
+        self.usage.reply += sum(len(output.token_ids) for output in found)
+        return found
+
+
+def number_format(dtype: str, platform: Any) -> str:
+    """Return the number format that a setting stands for on a platform of vLLM's."""
+    import torch
+
+    if dtype != "auto":
+        return dtype
+    return "float32" if platform.is_cpu() or torch.bfloat16 not in platform.supported_dtypes else "bfloat16"
+
+
+def _iter_questions(answers: Sequence[Sequence[int]]) -> Iterator[tuple[tuple[int, ...], list[int]]]:
+    """Yield each distinct start of the answers with the tokens that follow it, at most MOST_SCORED at a time."""
+    following: dict[tuple[int, ...], dict[int, None]] = {}
+    for ids in answers:
+        for end, token in enumerate(ids):
+            following.setdefault(tuple(ids[:end]), {})[token] = None
+    for start, after in following.items():
+        tokens = list(after)
+        for i in range(0, len(tokens), MOST_SCORED):
+            yield start, tokens[i : i + MOST_SCORED]
+
+
+def _decoded_under(schema: str | None) -> Any:
+    if schema is None:
+        return None
+    from vllm.sampling_params import StructuredOutputsParams
+
+    return StructuredOutputsParams(json=schema)
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
