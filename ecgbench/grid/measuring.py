@@ -52,11 +52,11 @@ def count_characters(requests: Iterable[Any]) -> int:
 
 
 def find_prompts(request: Any) -> list[Prompt]:
-    """Return the prompts of a request, or of each request in a tuple of them."""
+    """Return the prompts of a request, or of each request in a tuple of them; an empty one is not asked."""
     if isinstance(request, tuple):
         return [prompt for part in request for prompt in find_prompts(part)]
     prompt = getattr(request, "prompt", None)
-    return [prompt] if isinstance(prompt, Prompt) else []
+    return [prompt] if isinstance(prompt, Prompt) and str(prompt) else []
 
 
 def _name_model(settings: Any) -> str:

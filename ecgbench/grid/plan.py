@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,8 +13,9 @@ from ecgbench.artifacts.base import Artifact, TaskArtifact, TextArtifact, artifa
 from ecgbench.errors import EcgbenchError, StoreError
 from ecgbench.grid.build import build_cells, build_jobs, build_values
 from ecgbench.grid.jobs import Job
-from ecgbench.grid.measuring import asks_llm, count_characters
+from ecgbench.grid.measuring import asks_llm
 from ecgbench.grid.prepare import Grid
+from ecgbench.grid.prompt_counts import NO_PROMPTS, PromptCount, count_prompts, guess_prompts
 from ecgbench.grid.rates import Device, find_device, find_rate
 from ecgbench.grid.rerun import Rerun, is_due
 from ecgbench.grid.statuses import PLUGIN_ERRORS, describe_failure
@@ -27,8 +29,6 @@ logger = logging.getLogger(__name__)
 
 BASE_MEMORY = 400
 """MiB of an interpreter with the usual libraries loaded."""
-FRAME_CHARACTERS = 1500
-"""Instructions and examples of a prompt, where none can be rendered yet."""
 
 
 @dataclass(frozen=True)
@@ -145,12 +145,12 @@ def plan_grid(grid: Grid, *, cache: Cache, results: Path, rerun: Rerun = Rerun.M
 
 @dataclass(frozen=True)
 class _Count:
-    """Cached and missing rows of a text artifact, the prompts' characters of the missing ones, all exact or not."""
+    """Cached and missing rows of a text artifact or values of another, the missing prompts, all exact or not."""
 
     cached: int
     missing: int
-    characters: float
-    is_estimate: bool
+    prompts: PromptCount = NO_PROMPTS
+    is_estimate: bool = False
 
 
 @dataclass
@@ -161,7 +161,6 @@ class _Estimator:
     measured: Sequence[Measurement]
     stored: frozenset[str]
     retry_failed: bool
-    _prompt_lengths: list[float] = field(default_factory=list)
 
     def plan_or_warn(self, job: Job) -> PlannedJob | None:
         """Leave out a job whose own code fails: the run will say so in the records of its cells."""
@@ -181,7 +180,7 @@ class _Estimator:
         elif isinstance(artifact, TaskArtifact) and artifact.stored:
             keys = {_key_or_task(task, artifact): len(task.task) for task in job.tasks}
             absent = [n for key, n in keys.items() if not (isinstance(key, str) and self.cache.objects.has(key))]
-            count, unit = _Count(len(keys) - len(absent), len(absent), 0.0, False), "tasks"
+            count, unit = _Count(len(keys) - len(absent), len(absent)), "tasks"
             items = sum(absent)
         else:
             return None
@@ -192,8 +191,8 @@ class _Estimator:
             cached=count.cached,
             missing=count.missing,
             is_estimate=count.is_estimate,
-            llm_calls=artifact.cost.llm_calls * count.missing,
-            prompt_tokens=round(rate.tokens_a_character * count.characters),
+            llm_calls=round(count.prompts.n) if asks_llm(artifact) else artifact.cost.llm_calls * count.missing,
+            prompt_tokens=round(rate.tokens_a_character * count.prompts.characters),
             reply_tokens=round(rate.reply_tokens * items),
             tokens_from=rate.tokens_from if asks_llm(artifact) else "",
             seconds=rate.seconds * items,
@@ -203,42 +202,32 @@ class _Estimator:
         )
 
     def _count_rows(self, job: Job, artifact: TextArtifact[Any]) -> _Count:
-        lengths: dict[str, int] = {}
+        """Count requests where they can be rendered, else texts, and their prompts where they are an LLM's."""
+        asks = asks_llm(artifact)
+        prompts: dict[str, PromptCount] = {}
         keys_of: dict[int, list[str]] = {}
         unknown: set[str] = set()
         likely: set[str] = set()
+        each = NO_PROMPTS
         for task in job.tasks:
             try:
                 keys, requests = task.requests(artifact)
                 keys_of[id(task)] = keys
-                lengths |= {
-                    key: count_characters([request])
-                    for key, request in zip(keys, requests, strict=True)
-                    if key not in lengths
-                }
+                new = {key: request for key, request in zip(keys, requests, strict=True) if key not in prompts}
+                prompts |= {key: count_prompts([request]) if asks else each for key, request in new.items()}
             except EcgbenchError:  # what it is rendered from is not computed yet
+                if asks and not unknown:
+                    each = guess_prompts(artifact, task)
                 unknown |= set(task.task.texts)
                 likely |= self._likely_missing(task, artifact)
             task.forget()
-        missing = set(self.cache.rows.missing(sorted(lengths), retry_failed=self.retry_failed))
+        missing = set(self.cache.rows.missing(sorted(prompts), retry_failed=self.retry_failed))
         for task in job.tasks:
             if not missing.isdisjoint(keys_of.get(id(task), ())):
                 task.preset(artifact, _NotThere(artifact))  # so that what rests on it need not look for its rows again
-        asks = asks_llm(artifact)
-        if asks and lengths:
-            self._prompt_lengths.append(sum(lengths.values()) / len(lengths) / artifact.cost.llm_calls)
-        return _Count(
-            len(lengths) - len(missing) + len(unknown - likely),
-            len(missing) + len(likely),
-            sum(lengths[key] for key in missing) + (self._guess_characters(likely, artifact) if asks else 0),
-            bool(unknown),
-        )
-
-    def _guess_characters(self, texts: set[str], artifact: TextArtifact[Any]) -> float:
-        """Return the length of all prompts on some texts, each as long as those first rendered in this plan."""
-        if self._prompt_lengths:
-            return artifact.cost.llm_calls * len(texts) * self._prompt_lengths[0]
-        return float(artifact.cost.llm_calls * sum(FRAME_CHARACTERS + len(text) for text in texts))
+        total = functools.reduce(PromptCount.plus, (prompts[key] for key in sorted(missing)), NO_PROMPTS)
+        cached = len(prompts) - len(missing) + len(unknown - likely)
+        return _Count(cached, len(missing) + len(likely), total.plus(each, len(likely)), bool(unknown))
 
     def _likely_missing(self, task: TaskValues, artifact: TextArtifact[Any]) -> set[str]:
         """Return the texts that a row itself is missing for further up; all of them in a cache without such rows.
