@@ -17,18 +17,19 @@ from pathlib import Path
 from typing import Any
 
 from ecgbench.grid.executors.ray_cluster import LOOK_SECONDS, Cluster, Demand, connect, import_ray
+from ecgbench.grid.executors.ray_pool import Pool, describe_loss, is_machine_lost, is_setup_at_fault, worker_error
 from ecgbench.grid.executors.ray_worker import Actor, Setup, comparable_versions, perform_task
 from ecgbench.grid.executors.wire import pack_part, pack_work, unpack_outcome
-from ecgbench.grid.statuses import PLUGIN_ERRORS, Failure, StoppedEarlyError, describe_failure
+from ecgbench.grid.statuses import PLUGIN_ERRORS, Failure, describe_failure
 from ecgbench.grid.work import BatchWork, Outcome, Work
 from ecgbench.plugins import Plugins
 from ecgbench.progress import Progress
 from ecgbench.results import Status
 
 ATTEMPTS = 3
-"""How often work is sent before what takes its process down is called its own fault."""
-CLOSE_SECONDS = 20.0
-"""How long actors may take to free their models."""
+"""How often work is sent whose process dies: then that is called its own fault."""
+MOST_ATTEMPTS = 10
+"""How often it is sent at all, machines that went away included."""
 PASSED_ON = ("HF_HUB_OFFLINE", "TOKENIZERS_PARALLELISM", "TQDM_DISABLE", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Variables that workers take over, beside those of ecgbench itself."""
 OWN_PREFIX = "ECGBENCH_"
@@ -49,8 +50,9 @@ class _Flight:
     settings: frozenset[Any] | None
     packed: bytes = b""
     parts: Sequence[Any] = ()
-    attempts: int = 0
     actor: Any = None
+    attempts: int = 0
+    crashes: int = 0
 
 
 Ended = tuple[_Flight, Outcome]
@@ -69,7 +71,7 @@ class RayExecutor:
         environment = {"env_vars": _passed_on()}
         self._task = self._ray.remote(max_retries=0, runtime_env=environment)(perform_task)
         self._actor = self._ray.remote(max_restarts=0, max_task_retries=0, runtime_env=environment)(Actor)
-        self._pool: _Pool | None = None
+        self._pool: Pool | None = None
         self._parts = _Parts(self._ray)
 
     def run(self, works: Iterable[Work], progress: Progress) -> Generator[tuple[int, Outcome]]:
@@ -99,13 +101,11 @@ class RayExecutor:
         try:
             while True:
                 self._cluster.await_machines()
-                yield from self._launch(drawn, waiting, flying)
-                if not flying and not waiting:
+                yield from self._draw(drawn, waiting, len(flying))
+                if not waiting and not flying:
                     return
-                landed, _ = self._ray.wait(list(flying), timeout=LOOK_SECONDS) if flying else ([], [])
-                for reference in landed:
-                    flight = flying.pop(reference)
-                    outcome = self._collect(reference, flight)
+                yield from self._launch(waiting, flying)
+                for flight, outcome in self._collect_ended(flying):
                     if outcome is None:
                         waiting.appendleft(flight)
                     else:
@@ -114,73 +114,78 @@ class RayExecutor:
             self._cancel(flying)
             self._parts.forget()
 
-    def _launch(
-        self, drawn: Iterator[tuple[int, Work]], waiting: deque[_Flight], flying: dict[Any, _Flight]
-    ) -> Iterator[Ended]:
-        """Send work while there is room, drawing one ahead; yield what cannot be sent."""
-        while True:
-            if not waiting:
-                flight = yield from self._draw(drawn)
-                if flight is None:
-                    return
-                waiting.append(flight)
-            flight = waiting[0]
-            if obstacle := self._cluster.find_obstacle(flight.demand):
-                yield waiting.popleft(), _failed(f"{flight.title}: {obstacle}")
-            elif len(flying) < self._cluster.room(flight.demand):
-                flying[self._send(waiting.popleft())] = flight
-            else:
+    def _draw(self, drawn: Iterator[tuple[int, Work]], waiting: deque[_Flight], n_flying: int) -> Iterator[Ended]:
+        """Draw and pack work while there is room, one ahead at least; yield what cannot be packed."""
+        while not waiting or len(waiting) + n_flying < self._cluster.room(waiting[-1].demand):
+            position, work = next(drawn, (-1, None))
+            if work is None:
                 return
-
-    def _draw(self, drawn: Iterator[tuple[int, Work]]) -> Generator[Ended, None, _Flight | None]:
-        """Return the next work, packed; yield those that cannot be."""
-        for position, work in drawn:
             settings = work.settings if isinstance(work, BatchWork) else None
             flight = _Flight(position, work.title, work.size, self._cluster.demand(work), settings)
             try:
                 flight.packed = pack_work(work, work.shared)
                 flight.parts = self._parts.put(work.shared)
-                return flight
             except PLUGIN_ERRORS as error:  # an artifact whose value holds a lambda, say
-                what = f"{work.title}: sending it to a worker"
-                yield flight, Outcome(failure=describe_failure(error, what=what))
-        return None
+                yield flight, Outcome(failure=describe_failure(error, what=f"{work.title}: sending it to a worker"))
+            else:
+                waiting.append(flight)
+
+    def _launch(self, waiting: deque[_Flight], flying: dict[Any, _Flight]) -> Iterator[Ended]:
+        """Send what there is room for; yield what no machine will ever take."""
+        while waiting:
+            flight = waiting[0]
+            room = self._cluster.room(flight.demand) - len(flying)
+            if obstacle := self._cluster.find_obstacle(flight.demand):
+                yield waiting.popleft(), _failed(f"{flight.title}: {obstacle}")
+            elif room > 0 and (reference := self._send(flight)) is not None:
+                flying[reference] = waiting.popleft()
+            else:
+                if self._pool is not None and flight.settings is not None:
+                    self._pool.start(min(room, len(waiting)))
+                return
 
     def _send(self, flight: _Flight) -> Any:
-        """Send work and return the reference of what will come back."""
-        flight.attempts += 1
-        arguments = (self._setup, flight.title, flight.packed, *flight.parts)
+        """Send work and return the reference of what will come back; None where no actor is ready."""
+        arguments = (flight.title, flight.packed, *flight.parts)
         if flight.settings is None:
             self._close_pool()
-            return self._task.options(**flight.demand.options).remote(*arguments)
-        if self._pool is not None and (self._pool.settings, self._pool.demand) != (flight.settings, flight.demand):
-            self._close_pool()
-        if self._pool is None:
-            self._pool = _Pool(self._actor.options(**flight.demand.options), flight.settings, flight.demand)
-        flight.actor = self._pool.take()
+            flight.attempts += 1
+            return self._task.options(**flight.demand.options).remote(self._setup, *arguments)
+        pool = self._open_pool(flight.settings, flight.demand)
+        if not pool.idle:
+            return None
+        flight.actor = pool.idle.pop()
+        flight.attempts += 1
         return flight.actor.perform.remote(*arguments)
 
+    def _collect_ended(self, flying: dict[Any, _Flight]) -> Iterator[tuple[_Flight, Outcome | None]]:
+        """Wait a moment; yield what has ended, with None where it was lost and is to be sent again."""
+        starting = [] if self._pool is None else list(self._pool.starting)
+        references = [*flying, *starting]
+        ended, _ = self._ray.wait(references, timeout=LOOK_SECONDS) if references else ([], [])
+        for reference in ended:
+            if reference in flying:
+                flight = flying.pop(reference)
+                yield flight, self._collect(reference, flight)
+            elif self._pool is not None:
+                self._pool.settle(reference)
+
     def _collect(self, reference: Any, flight: _Flight) -> Outcome | None:
-        """Return what came of work, or None where it was lost and is to be sent again."""
-        errors = self._ray.exceptions
         try:
             packed = self._ray.get(reference)
-        except errors.RayTaskError as error:  # what plugins raise comes back as an outcome: this is the worker itself
-            raise StoppedEarlyError(f"a worker of the cluster cannot work: {describe_cause(error.cause)}") from error
-        except errors.RuntimeEnvSetupError as error:
-            raise StoppedEarlyError(f"a worker of the cluster cannot start: {describe_cause(error)}") from error
-        except errors.RayError as error:
+        except self._ray.exceptions.RayError as error:
+            if is_setup_at_fault(self._ray, error):
+                raise worker_error(error) from error
             return self._count_loss(flight, error)
         if flight.actor is not None and self._pool is not None:
-            self._pool.give_back(flight.actor)
+            self._pool.idle.append(flight.actor)
         return unpack_outcome(packed)
 
     def _count_loss(self, flight: _Flight, error: Exception) -> Outcome | None:
-        if getattr(error, "actor_init_failed", False):
-            raise StoppedEarlyError(f"a worker of the cluster cannot start: {describe_cause(error)}") from error
         if flight.actor is not None and self._pool is not None:
-            self._pool.clear()  # others may have gone with the same machine; finding that out one by one costs attempts
-        if flight.attempts < ATTEMPTS:
+            self._pool.drop_silent()  # others may have gone with the same machine
+        flight.crashes += not is_machine_lost(error)
+        if flight.crashes < ATTEMPTS and flight.attempts < MOST_ATTEMPTS:
             return None
         return _failed(f"{flight.title}: lost {flight.attempts} times on the cluster: {describe_loss(error)}")
 
@@ -192,39 +197,21 @@ class RayExecutor:
                     self._ray.cancel(reference, force=True)
                 else:
                     self._ray.kill(flight.actor)
+        if self._pool is not None:
+            self._pool.stop_starting()
+
+    def _open_pool(self, settings: frozenset[Any], demand: Demand) -> Pool:
+        """Return the actors of these models, ending any others."""
+        if self._pool is not None and self._pool.settings != settings:
+            self._close_pool()
+        if self._pool is None:
+            self._pool = Pool(self._ray, self._actor.options(**demand.options), self._setup, settings)
+        return self._pool
 
     def _close_pool(self) -> None:
         if self._pool is not None:
             pool, self._pool = self._pool, None
-            pool.close(self._ray)
-
-
-class _Pool:
-    """Idle actors of one choice of models; those at work are with their flights."""
-
-    def __init__(self, maker: Any, settings: frozenset[Any], demand: Demand) -> None:
-        self.settings, self.demand = settings, demand
-        self._maker = maker
-        self._idle: list[Any] = []
-
-    def take(self) -> Any:
-        return self._idle.pop() if self._idle else self._maker.remote()
-
-    def give_back(self, actor: Any) -> None:
-        self._idle.append(actor)
-
-    def clear(self) -> None:
-        """Let go of the idle actors: Ray ends what nobody refers to."""
-        self._idle.clear()
-
-    def close(self, ray: Any) -> None:
-        """Free the models, then end the actors: an engine may have processes of its own."""
-        freed = [actor.release.remote() for actor in self._idle]
-        if freed:
-            ray.wait(freed, num_returns=len(freed), timeout=CLOSE_SECONDS)
-        for actor in self._idle:
-            ray.kill(actor)
-        self.clear()
+            pool.close()
 
 
 class _Parts:
@@ -246,23 +233,6 @@ class _Parts:
     def forget(self) -> None:
         """Drop all references that are held here."""
         self._references.clear()
-
-
-def describe_loss(error: Exception) -> str:
-    """Say in a few words what became of work that Ray lost."""
-    text = str(error).lower()
-    if type(error).__name__ == "OutOfMemoryError" or "low on memory" in text:
-        return "killed for memory, which ran out on its machine"
-    if type(error).__name__ == "NodeDiedError" or "node died" in text or "node is dead" in text:
-        return "its machine went away"
-    if type(error).__name__ in ("WorkerCrashedError", "ActorDiedError"):
-        return "its process ended (it crashed, or the system killed it, as it does where memory runs out)"
-    return describe_cause(error)
-
-
-def describe_cause(error: BaseException) -> str:
-    """Return an error in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 def _failed(reason: str) -> Outcome:

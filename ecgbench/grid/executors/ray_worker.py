@@ -39,11 +39,17 @@ class Actor:
     def __init__(self) -> None:
         self._worker: Worker | None = None
 
-    def perform(self, setup: Setup, title: str, packed: bytes, *parts: bytes) -> bytes:
+    def prepare(self, setup: Setup) -> None:
+        """Take over the run's plugins and settings."""
+        self._worker = _make_worker(setup)
+
+    def perform(self, title: str, packed: bytes, *parts: bytes) -> bytes:
         """Perform packed work."""
-        if self._worker is None:
-            self._worker = _make_worker(setup)
+        assert self._worker is not None, "an actor is prepared before it gets work"
         return perform_packed(title, packed, self._worker, parts)
+
+    def answer(self) -> None:
+        """Say that this actor is there."""
 
     def release(self) -> None:
         """Free all models."""
