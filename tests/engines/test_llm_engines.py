@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,20 +13,17 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
-from small_llm import small_model
+from small_llm import serve, skip_without_vllm, small_model, small_settings
 
 from ecgbench.data import FloatArray, TaskDescription
 from ecgbench.datasets.movie_snippets import MovieSnippets
 from ecgbench.engines.llm import LanguageModel, Prompt, load_llm
 from ecgbench.errors import EcgbenchError, MissingPackageError, UsageError
-from ecgbench.profiles import EMBEDDED, LlmSettings, ServerSettings, VllmSettings
+from ecgbench.profiles import EMBEDDED, ServerSettings
 from ecgbench.prompts import STOP, explanation_prompt, explanation_schema, label_prompt
-from ecgbench.registry import missing_modules
 from ecgbench.specs import DatasetContext
 from ecgbench.store.cache import default_cache_folder
 
-CONTEXT = 1024
-START_SECONDS = 300
 MOVIES = 40
 VLLM = [pytest.mark.vllm, pytest.mark.slow]
 ENGINES = [
@@ -71,20 +62,15 @@ def folder() -> Path:
     return small_model()
 
 
-def settings(folder: Path, engine: Any, **changed: Any) -> LlmSettings:
-    small = replace(EMBEDDED.llm, model=str(folder), engine=engine, dtype="float32")
-    return replace(small, vllm=VllmSettings(context_tokens=CONTEXT), **changed)
-
-
 @pytest.fixture(scope="session")
 def transformers_llm(folder: Path) -> LanguageModel:
-    return load_llm(settings(folder, "transformers"), folder.parent)
+    return load_llm(small_settings(folder, "transformers"), folder.parent)
 
 
 @pytest.fixture(scope="session")
 def vllm_llm(folder: Path) -> Iterator[LanguageModel]:
     skip_without_vllm()
-    loaded = load_llm(settings(folder, "vllm"), folder.parent)
+    loaded = load_llm(small_settings(folder, "vllm"), folder.parent)
     yield loaded
     loaded.close()  # type: ignore[attr-defined]
 
@@ -94,45 +80,7 @@ def openai_llm(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     skip_without_vllm()
     with serve(folder, tmp_path_factory.mktemp("server") / "log") as url:
         server = ServerSettings(base_url=url, concurrency=8, timeout=300)
-        yield load_llm(settings(folder, "openai", server=server), folder.parent)
-
-
-def skip_without_vllm() -> None:
-    if missing_modules(("vllm", "openai")):
-        pytest.skip("vLLM is not installed; it has an environment of its own: tox -e vllm")
-
-
-@contextlib.contextmanager
-def serve(folder: Path, log: Path) -> Iterator[str]:
-    """Run vLLM's server on a model until the block ends; yield its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder)]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--dtype", "float32", "--max-model-len", str(CONTEXT)]
-    command += ["--enforce-eager", "--generation-config", "vllm", "--logprobs-mode", "raw_logprobs"]
-    command += ["--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}']
-    environment = {**os.environ, "VLLM_NO_USAGE_STATS": "1"}
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            command, stdout=out, stderr=subprocess.STDOUT, env=environment, start_new_session=True
-        )
-    try:
-        wait_until_ready(process, f"http://127.0.0.1:{port}/health", log)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # its engine is a process of its own in this group
-        process.wait()
-
-
-def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
-            return
-        time.sleep(1)
-    raise AssertionError(f"the server did not start:\n{log.read_text()[-3000:]}")
+        yield load_llm(small_settings(folder, "openai", server=server), folder.parent)
 
 
 @pytest.fixture(scope="session")
@@ -316,7 +264,7 @@ def test_a_prompt_beyond_the_context_is_one_line_that_says_what_to_raise(vllm_ll
 def test_vllm_that_is_not_installed_is_named_with_the_install_line(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(MissingPackageError, match=r"profile\.llm\.engine=vllm needs vllm.*pip install vllm"):
-        load_llm(settings(tmp_path, "vllm"), tmp_path)
+        load_llm(small_settings(tmp_path, "vllm"), tmp_path)
 
 
 CLOSING = """

@@ -53,6 +53,14 @@ def test_continued_text_begins_with_the_models_first_token_and_goes_on_without()
     assert [tokenizer.decode(row) for row in encoded.rows] == [" figs", " plums"]
 
 
+@pytest.mark.parametrize("tokenizer", [byte_level(bos=True), space_first()], ids=["Qwen's", "Mistral's"])
+def test_worked_examples_that_end_in_an_empty_line_have_the_tokens_of_the_whole_prompt(tokenizer):
+    prompts = [Prompt("Note: figs\nVerdict: fresh\n\n", f"Note: {text}\nVerdict:") for text in ("plums", "it  rots;")]
+    encoded = PromptTokens(tokenizer, "tiny").encode(prompts)
+    for prompt, row in zip(prompts, encoded.rows, strict=True):
+        assert encoded.head + row == tokenizer(str(prompt)).input_ids
+
+
 def test_text_is_continued_without_the_space_that_a_tokenizer_puts_first():
     tokenizer = space_first()
     encoded = PromptTokens(tokenizer, "tiny").encode([Prompt("The plums", " are sweet.")])

@@ -8,6 +8,7 @@ from typing import Any
 CORPUS = (
     "The plums are firm and sweet. The apples rot; nobody buys them any more.",
     "What is the verdict? It is one of: fresh, spoiled. Reply with that label only. Note: a crate of figs leaks.",
+    "Figs.\n\n",  # at the end of a text an empty line is one token, between two words it is two
 )
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}"

@@ -33,8 +33,9 @@ class JsonGrammar:
         """Begin one reply a schema."""
         import xgrammar
 
-        # A model that may write white space anywhere may write nothing else.
-        grammars = [self.compiler.compile_json_schema(schema, any_whitespace=False) for schema in schemas]
+        # A model that may write white space anywhere may write nothing else; vLLM writes none at all.
+        form: dict[str, Any] = {"any_whitespace": False, "separators": (",", ":")}
+        grammars = [self.compiler.compile_json_schema(schema, **form) for schema in schemas]
         matchers = [xgrammar.GrammarMatcher(grammar, terminate_without_stop_token=True) for grammar in grammars]
         return JsonReplies(matchers, self.width)
 

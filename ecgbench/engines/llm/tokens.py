@@ -12,7 +12,8 @@ from ecgbench.errors import UsageError
 
 _MESSAGE, _REPLY = "\ue0f0", "\ue0f1"
 """Stand for message and reply while a chat template is rendered: private characters that no template trims."""
-_ANCHOR = "\n"
+_ANCHOR = "\ue0f2"
+"""Stands before text that continues other text: no token joins it with what follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,11 @@ class PromptTokens:
         """
         ((prefix, chat),) = {(prompt.prefix, prompt.chat) for prompt in prompts}
         tail = self._encode_frame(self._frame.behind) if chat else []
-        head = self._encode_chat_head(prefix) if chat else self._encode_start(prefix)
-        return EncodedPrompts(head, [self._encode(prompt.suffix) + tail for prompt in prompts])
+        # White space goes with the word behind it: tokens are then those of the whole prompt.
+        shared = prefix.rstrip()
+        gap = prefix[len(shared) :]
+        head = self._encode_chat_head(shared) if chat else self._encode_start(shared)
+        return EncodedPrompts(head, [self._encode(gap + prompt.suffix) + tail for prompt in prompts])
 
     def encode_labels(self, labels: Sequence[str], *, chat: bool) -> list[list[int]]:
         """Return the ids that are scored of each label: one each where the first tokens differ, for they decide.
