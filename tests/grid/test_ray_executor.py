@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from conftest import COMMAND, TOY, Workspace
@@ -44,10 +45,10 @@ TASK = DetectionTask(
 class Machines:
     """A cluster with a head that computes nothing and machines of one CPU each."""
 
-    def __init__(self) -> None:
+    def __init__(self, **config: Any) -> None:
         cluster_utils = pytest.importorskip("ray.cluster_utils")
         # Three seconds until a machine counts as lost, not fifteen.
-        impatient = {"health_check_period_ms": 1000, "health_check_failure_threshold": 3}
+        impatient = {"health_check_period_ms": 1000, "health_check_failure_threshold": 3, **config}
         self._cluster = cluster_utils.Cluster(
             initialize_head=True,
             head_node_args={"num_cpus": 0, "include_dashboard": False, "_system_config": impatient},
@@ -378,6 +379,58 @@ def test_a_cluster_without_machines_ends_the_run_and_fails_no_cell(
     assert done.code == 1
     assert "the cluster has lost all its machines; what was done is kept" in done.err
     assert {record.status for record in workspace.records} <= {Status.OK}
+
+
+GLUTTON = """
+import time
+from dataclasses import dataclass
+import numpy as np
+from ecgbench.hookspecs import hookimpl
+from ecgbench.specs import Detector, DetectorSpec
+@dataclass(frozen=True)
+class Glutton(Detector):
+    def score(self, task, artifacts, rng):
+        taken = [np.ones(2**26) for _ in range({steps})]  # half a GiB each
+        time.sleep(60)
+        return rng.random(len(task)) + len(taken)
+@hookimpl
+def ecgbench_detectors():
+    return [DetectorSpec("glutton", f"{{__name__}}:Glutton", "takes all memory there is")]
+"""
+GIB = 2**30
+
+
+@pytest.mark.slow
+def test_a_worker_that_runs_out_of_memory_fails_its_cell_alone(workspace: Workspace, cluster: Machines) -> None:
+    del cluster  # two clusters at once would watch the same memory
+    memory = psutil.virtual_memory()
+    if memory.available < 8 * GIB:
+        pytest.skip(f"needs 8 GiB of free memory, there are {memory.available / GIB:.1f}")
+    plugin = workspace.folder / "glutton.py"
+    plugin.write_text(GLUTTON.format(steps=12))
+    # Ray's own monitor ends a worker where its machine holds 4 GiB more than now; the glutton takes 6.
+    limit = (memory.total - memory.available + 4 * GIB) / memory.total
+    machines = Machines(memory_usage_threshold=limit, memory_monitor_refresh_ms=100)
+    machines.have(2)
+    try:
+        command = [
+            *COMMAND,
+            "run",
+            "--dataset",
+            "toy",
+            "--noise",
+            "uniform",
+            "--detectors",
+            "glutton,random,toy_lengths",
+        ]
+        command += ["--executor", "ray", "--ray-address", machines.address, "--plugin", str(plugin)]
+        done = subprocess.run([*command, *workspace.options], capture_output=True, text=True, check=False)
+    finally:
+        machines.shutdown()
+    assert done.returncode == 1, done.stderr
+    found = workspace.by_detector
+    assert [name for name, record in found.items() if record.status is not Status.OK] == ["glutton"]
+    assert "lost 3 times on the cluster: killed for memory" in str(found["glutton"].reason)
 
 
 @pytest.mark.slow
