@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from broken import (
     Overdeclared,
     Silent,
     Upside,
+    Wordy,
 )
 
 from ecgbench.errors import UsageError
@@ -41,6 +43,7 @@ from ecgbench.testing import (
     parametrize_with_checks,
 )
 from ecgbench.testing.base import Check, Ending, Kind, find_subject
+from ecgbench.testing.looking import moved_random_states
 from ecgbench.testing.suites import CHECKS, iter_results
 
 NEED_A_SPEC = {"target_importable", "requires_declared", "light_import"}
@@ -148,6 +151,24 @@ def test_global_random_states_are_put_back() -> None:
     before = np.random.get_state()[1].tolist()
     check_detector(Honest())
     assert np.random.get_state()[1].tolist() == before
+
+
+@pytest.mark.slow
+def test_the_global_state_of_torch_is_watched_and_put_back() -> None:
+    import torch
+
+    before = torch.get_rng_state()
+    assert moved_random_states(lambda: torch.manual_seed(0)) == ["torch"]
+    assert moved_random_states(lambda: torch.rand(1, generator=torch.Generator())) == []
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_what_was_raised_is_said_with_its_line_and_kept_as_the_cause() -> None:
+    with pytest.raises(CheckFailedError) as failed:
+        detectors.empty_and_unicode_texts(Wordy())
+    line = inspect.getsourcelines(Wordy)[1] + 3
+    assert f"it raised IndexError: list index out of range (line {line}); it must hold that" in str(failed.value)
+    assert isinstance(failed.value.__cause__, IndexError)
 
 
 CONFORMANCE = """
