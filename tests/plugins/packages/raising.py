@@ -1,0 +1,17 @@
+"""A detector that raises, in words that a board, a terminal and JSON must not obey."""
+
+from dataclasses import dataclass
+
+from ecgbench.hookspecs import hookimpl
+from ecgbench.specs import Detector, DetectorSpec
+
+
+@dataclass(frozen=True)
+class Raising(Detector):
+    def score(self, task, artifacts, rng):
+        raise RuntimeError("<script>alert(1)</script>\n| [a](javascript:b) `c` \x1b[31m [red]d")
+
+
+@hookimpl
+def ecgbench_detectors():
+    return [DetectorSpec("raising", "raising:Raising", "raises")]
