@@ -22,6 +22,7 @@ def plan(arguments: RunArguments) -> None:
     It takes every option of `run`. A built-in dataset is fetched where the cache lacks it, since the plan counts
     its texts. Times are what runs in this cache took, else shipped figures with their source.
     """
+    from ecgbench.api import results_file
     from ecgbench.cli.reporter import make_reporter
     from ecgbench.cli.stdout import plugins_print_to_stderr
     from ecgbench.grid.plan import plan_grid
@@ -32,7 +33,7 @@ def plan(arguments: RunArguments) -> None:
     plugins = arguments.load_plugins()
     built = arguments.grid.build(plugins)
     store = opt.open_cache(arguments.cache, create=False)
-    results = arguments.out / "results" / f"{built.name}.jsonl"
+    results = results_file(arguments.out, built)
     with make_reporter(quiet=arguments.quiet) as reporter, plugins_print_to_stderr():
         grid = prepare(built, plugins, store, offline=arguments.offline, reporter=reporter)
         planned = plan_grid(grid, cache=store, results=results, rerun=rerun)
