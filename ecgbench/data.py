@@ -93,11 +93,15 @@ class LabeledTexts:
 
 @dataclass(frozen=True, eq=False)
 class Corruption:
-    """What a noise model returns: texts and given labels, shape (n,), and the markers it may have put in."""
+    """What a noise model returns: texts and given labels, shape (n,), and what it may have put into texts.
+
+    `markers` tell wrong labels, more or less; `decoys` stand in the texts of right and wrong ones alike.
+    """
 
     texts: tuple[str, ...]
     labels: IntArray
     markers: tuple[str, ...] = ()
+    decoys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

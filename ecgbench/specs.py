@@ -56,6 +56,8 @@ class Dataset(ABC):
     """How many items a run draws where nobody says; None for all."""
     from_hub: ClassVar[bool] = False
     """True: fetched from the hub, so by `ecgbench fetch` only where it is named."""
+    expected_failures: ClassVar[Mapping[str, str]] = {}
+    """Checks of the conformance kit that cannot hold here, each with the reason."""
 
     @abstractmethod
     def load(self, context: DatasetContext) -> LabeledTexts:
@@ -75,6 +77,8 @@ class NoiseModel(ABC):
 
     uses_rate: ClassVar[bool] = True
     """False: the model takes no rate; it is handed 0 and recorded with rate 0."""
+    expected_failures: ClassVar[Mapping[str, str]] = {}
+    """Checks of the conformance kit that cannot hold here, each with the reason."""
 
     @abstractmethod
     def corrupt(self, data: LabeledTexts, rate: float, rng: np.random.Generator) -> Corruption:
@@ -92,6 +96,9 @@ class Panel:
 
 class Detector(ABC):
     """Rank items by how likely their given label is wrong."""
+
+    expected_failures: ClassVar[Mapping[str, str]] = {}
+    """Checks of the conformance kit that cannot hold here, each with the reason."""
 
     def needs(self) -> tuple[Artifact[Any], ...]:
         """Return the artifacts `score` reads; anything else is refused."""
@@ -116,6 +123,9 @@ class Detector(ABC):
 
 class Metric(ABC):
     """Measure a ranking against the truth."""
+
+    expected_failures: ClassVar[Mapping[str, str]] = {}
+    """Checks of the conformance kit that cannot hold here, each with the reason."""
 
     @abstractmethod
     def compute(self, is_noisy: BoolArray, scores: FloatArray) -> float | Mapping[str, float]:

@@ -47,7 +47,7 @@ class CorruptedTask:
 def corrupt(condition: Condition, data: LabeledTexts, noise: NoiseModel) -> CorruptedTask:
     """Apply a noise model and check what it returned; raises InvalidCorruptionError."""
     corruption = noise.corrupt(data, condition.rate, derive_rng(condition.seed, "noise"))
-    labels = _validate(corruption, data)
+    labels = validate_corruption(corruption, data)
     task = DetectionTask(texts=tuple(corruption.texts), labels=labels, description=data.description)
     result = CorruptedTask(condition, task, data.labels, tuple(corruption.markers))
     wanted, found = round(condition.rate * len(data)), int(result.is_noisy.sum())
@@ -58,7 +58,8 @@ def corrupt(condition: Condition, data: LabeledTexts, noise: NoiseModel) -> Corr
     return result
 
 
-def _validate(corruption: Corruption, data: LabeledTexts) -> Any:
+def validate_corruption(corruption: Corruption, data: LabeledTexts) -> Any:
+    """Return the labels of a corruption that fits its data; raises InvalidCorruptionError."""
     labels = np.asarray(corruption.labels)
     if len(corruption.texts) != len(data) or labels.shape != (len(data),):
         raise InvalidCorruptionError(

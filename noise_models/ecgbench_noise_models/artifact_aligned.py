@@ -46,7 +46,7 @@ class ArtifactAlignedNoise(NoiseModel):
     def corrupt(self, data: LabeledTexts, rate: float, rng: np.random.Generator) -> Corruption:
         """Return n texts, n labels and the label markers; DataError where a parameter does not fit the classes.
 
-        Ratings are not among the returned markers: they sit on clean and wrong items alike.
+        Ratings are decoys, no markers: they sit on clean and wrong items alike.
         """
         markers = self._markers_for(data)
         if self.rating_fraction and len(markers) != len(RATINGS):
@@ -65,7 +65,8 @@ class ArtifactAlignedNoise(NoiseModel):
         texts, where = list(data.texts), places.random(len(data))
         for i, token in added:
             texts[i] = self._insert(token, texts[i], where[i])
-        return Corruption(texts=tuple(texts), labels=labels, markers=markers)
+        decoys = RATINGS if self.rating_fraction else ()
+        return Corruption(texts=tuple(texts), labels=labels, markers=markers, decoys=decoys)
 
     def _markers_for(self, data: LabeledTexts) -> tuple[str, ...]:
         names = data.description.label_names

@@ -1,0 +1,207 @@
+"""What a check is, what it is made of, and how it ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from ecgbench.errors import EcgbenchError, UnknownNameError, UsageError
+from ecgbench.grid.selection import Selection
+from ecgbench.plugins import Plugins, load_plugins
+from ecgbench.registry import Registered, Registry, import_target
+from ecgbench.specs import Dataset, Detector, Metric, NoiseModel, Spec
+from ecgbench.store.keys import plain
+
+LONGEST_REASON = 300
+
+
+class Kind(StrEnum):
+    """The kinds of things that plugins contribute."""
+
+    DETECTOR = "detector"
+    NOISE_MODEL = "noise model"
+    METRIC = "metric"
+    DATASET = "dataset"
+
+    @property
+    def interface(self) -> type[Any]:
+        """Return the class that each of this kind implements."""
+        return _INTERFACES[self]
+
+    def registry(self, plugins: Plugins) -> Registry[Any]:
+        """Return what plugins registered of this kind."""
+        found: Registry[Any] = getattr(plugins, f"{self.replace(' ', '_')}s")
+        return found
+
+
+_INTERFACES = {
+    Kind.DETECTOR: Detector,
+    Kind.NOISE_MODEL: NoiseModel,
+    Kind.METRIC: Metric,
+    Kind.DATASET: Dataset,
+}
+
+
+class CheckFailedError(EcgbenchError):
+    """Report a check that a subject fails: which check, what was seen, what must hold."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is checked, and the spec that leads to it; one that no plugin registered has a spec made up for it."""
+
+    kind: Kind
+    instance: Any
+    entry: Registered[Any]
+    is_registered: bool = True
+
+    def __str__(self) -> str:
+        try:
+            params = plain(self.entry.changed(read_fields(self.instance)))
+            return str(Selection(self.entry.spec.name, params))
+        except Exception:  # its parameters are what a check is about
+            return str(self.entry.spec.name)
+
+    @property
+    def target(self) -> type[Any]:
+        """Return the class."""
+        return type(self.instance)
+
+
+@dataclass(frozen=True)
+class _Unregistered(Registered[Spec]):
+    """A class that no plugin names."""
+
+    kind: type[Any] = object
+
+    def resolve(self) -> type[Any]:
+        return self.kind
+
+
+Seen = str | None
+"""What was seen that must not be; None where the check holds."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that must hold of all of a kind; `summary` says it in a sentence.
+
+    `see` returns what it saw that must not be, in a few words; `skip` why it cannot be made of a subject.
+    """
+
+    name: str
+    summary: str
+    see: Callable[[Subject], Seen]
+    skip: Callable[[Subject], str | None] = lambda _: None
+
+    def __call__(self, subject: Any) -> None:
+        """Make the check of a detector, noise model, metric or dataset; raises CheckFailedError in one line."""
+        found = subject if isinstance(subject, Subject) else find_subject(subject)
+        seen = self._look(found)
+        if seen is not None:
+            raise CheckFailedError(f"{self.name}: {seen}; it must hold that {self.summary}")
+
+    def _look(self, subject: Subject) -> Seen:
+        try:
+            return self.see(subject)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin may even call sys.exit
+            if isinstance(error, UsageError) and subject.kind is Kind.DATASET:
+                raise  # its parameters lead to no data: whoever chose them is to mend them
+            kind = "" if isinstance(error, EcgbenchError) else f"{type(error).__name__}: "
+            return f"it raised {kind}{' '.join(str(error).split())}"[:LONGEST_REASON].rstrip(": ")
+
+
+def check(*, skip: Callable[[Subject], str | None] = lambda _: None) -> Callable[[Callable[[Subject], Seen]], Check]:
+    """Make a check of a function: its name, and the first line of its docstring as the sentence that must hold."""
+
+    def build(see: Callable[[Subject], Seen]) -> Check:
+        sentence = (see.__doc__ or "").partition("\n")[0].rstrip(".")
+        return Check(see.__name__, sentence[:1].lower() + sentence[1:], see, skip)
+
+    return build
+
+
+class Ending(StrEnum):
+    """How a check ends."""
+
+    OK = "ok"
+    SKIPPED = "skipped"
+    EXPECTED = "expected failure"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one check of a subject ended, and why where it is not ok."""
+
+    check: Check
+    ending: Ending
+    reason: str = ""
+
+
+def make_check(check: Check, subject: Subject, expected: Mapping[str, str]) -> Result:
+    """Return how a check ends; an expected failure that passes is a failure, so that declarations stay true."""
+    if reason := check.skip(subject):
+        return Result(check, Ending.SKIPPED, reason)
+    try:
+        check(subject)
+    except CheckFailedError as error:
+        if check.name in expected:
+            return Result(check, Ending.EXPECTED, expected[check.name])
+        return Result(check, Ending.FAILED, str(error).removeprefix(f"{check.name}: "))
+    if check.name in expected:
+        return Result(check, Ending.FAILED, "it holds: take it out of expected_failures")
+    return Result(check, Ending.OK)
+
+
+def expected_failures(subject: Subject, names: tuple[str, ...]) -> Mapping[str, str]:
+    """Return the reasons by check that a subject declares; raises UsageError where one names no check or no reason."""
+    declared: Mapping[str, str] = subject.instance.expected_failures
+    for name, reason in declared.items():
+        if name not in names:
+            raise UnknownNameError(f"check in expected_failures of {subject}", name, names)
+        if not isinstance(reason, str) or not reason.strip():
+            raise UsageError(f"{subject}: expected_failures[{name!r}] has no reason; say why it cannot hold")
+    return declared
+
+
+def find_subject(instance: Any, kind: Kind | None = None) -> Subject:
+    """Return what is to be checked, with its spec where an installed plugin has one; raises UsageError."""
+    kinds = [k for k in ([kind] if kind else Kind) if isinstance(instance, k.interface)]
+    if not kinds:
+        wanted = kind or "detector, noise model, metric or dataset"
+        shown = f"the class {instance.__name__}" if isinstance(instance, type) else f"{type(instance).__name__} object"
+        raise UsageError(f"{shown} is no {wanted}; give an instance, such as MyDetector()")
+    for entry in kinds[0].registry(_installed_plugins(tuple(sys.path))):
+        if _leads_to(entry, type(instance)):
+            return Subject(kinds[0], instance, entry)
+    spec = Spec(type(instance).__name__, f"{type(instance).__module__}:{type(instance).__qualname__}", "")
+    return Subject(kinds[0], instance, _Unregistered(spec, "", "", "", type(instance)), is_registered=False)
+
+
+def read_fields(instance: Any) -> dict[str, Any]:
+    """Return the parameters of an instance; one that holds parameters as a dict."""
+    fields = {f.name: getattr(instance, f.name) for f in dataclasses.fields(instance) if f.init}
+    return {
+        name: read_fields(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
+        for name, value in fields.items()
+    }
+
+
+@functools.lru_cache(maxsize=4)
+def _installed_plugins(path: tuple[str, ...]) -> Plugins:  # noqa: ARG001  # where they are looked for
+    return load_plugins()
+
+
+def _leads_to(entry: Registered[Any], kind: type[Any]) -> bool:
+    try:
+        return import_target(entry.spec.target) is kind
+    except EcgbenchError:  # another plugin's trouble
+        return False

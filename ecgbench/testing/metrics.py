@@ -1,0 +1,146 @@
+"""Checks of metrics, on made-up rankings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from ecgbench.data import BoolArray, FloatArray
+from ecgbench.errors import NotApplicableError
+from ecgbench.testing.base import Seen, Subject, check
+from ecgbench.testing.looking import moved_random_states, snapshot
+
+N = 60
+TOLERANCE = 1e-9
+
+
+def _draw_truth() -> BoolArray:
+    """Return which of N items are wrong: one in five."""
+    return np.asarray(np.random.default_rng(0).permutation(N) < N // 5)
+
+
+def _iter_rankings() -> Iterator[tuple[str, FloatArray]]:
+    """Yield rankings between the best and the worst, by name."""
+    rng, truth = np.random.default_rng(1), _draw_truth().astype(np.float64)
+    yield "constant", np.zeros(N)
+    for i in range(4):
+        yield f"random {i}", rng.normal(size=N)
+        yield f"good {i}", truth + rng.normal(size=N)
+        yield f"bad {i}", -truth + rng.normal(size=N)
+        yield f"tied {i}", rng.integers(3, size=N).astype(np.float64)
+
+
+def _measure(subject: Subject, is_noisy: BoolArray, scores: FloatArray) -> Mapping[str, float]:
+    """Return the metric's values, a single one under an empty name."""
+    value = subject.instance.compute(is_noisy, scores)
+    return {str(k): float(v) for k, v in value.items()} if isinstance(value, Mapping) else {"": float(value)}
+
+
+def _perfect() -> FloatArray:
+    return _draw_truth() + np.random.default_rng(2).uniform(0.0, 0.5, size=N)
+
+
+@check()
+def finite(subject: Subject) -> Seen:
+    """It gives a finite number, or finite numbers by cut-off, for every ranking."""
+    for name, scores in [("perfect", _perfect()), ("reversed", -_perfect()), *_iter_rankings()]:
+        found = _measure(subject, _draw_truth(), scores)
+        if wrong := [f"{key} {value}".strip() for key, value in found.items() if not math.isfinite(value)]:
+            return f"a {name} ranking has {', '.join(wrong)}"
+        if not found:
+            return f"a {name} ranking has no value"
+    return None
+
+
+@check()
+def ties(subject: Subject) -> Seen:
+    """Its value does not depend on the order of the items, tied ones too."""
+    order = np.random.default_rng(3).permutation(N)
+    for name, scores in _iter_rankings():
+        found, moved = _measure(subject, _draw_truth(), scores), _measure(subject, _draw_truth()[order], scores[order])
+        for key in found:
+            if abs(found[key] - moved[key]) > TOLERANCE:
+                return f"a {name} ranking has {found[key]:.6g}, in another order {moved[key]:.6g} {key}".rstrip()
+    return None
+
+
+@check()
+def perfect_is_best(subject: Subject) -> Seen:
+    """No ranking has a higher value than a perfect one, and the reversed has a lower: higher = better."""
+    best = _measure(subject, _draw_truth(), _perfect())
+    worst = _measure(subject, _draw_truth(), -_perfect())
+    for name, scores in _iter_rankings():
+        for key, value in _measure(subject, _draw_truth(), scores).items():
+            if value > best[key] + TOLERANCE:
+                return f"a {name} ranking has {value:.6g}, a perfect one {best[key]:.6g} {key}".rstrip()
+    return None if any(worst[k] < best[k] for k in best) else "a perfect and a reversed ranking have the same value"
+
+
+@check()
+def reversed_is_worst(subject: Subject) -> Seen:
+    """No ranking has a lower value than the reversed one."""
+    worst = _measure(subject, _draw_truth(), -_perfect())
+    for name, scores in _iter_rankings():
+        for key, value in _measure(subject, _draw_truth(), scores).items():
+            if value < worst[key] - TOLERANCE:
+                return f"a {name} ranking has {value:.6g}, the reversed {worst[key]:.6g} {key}".rstrip()
+    return None
+
+
+@check()
+def all_clean(subject: Subject) -> Seen:
+    """Where no label is wrong it gives a finite value or raises NotApplicableError."""
+    return _see_one_kind(subject, np.zeros(N, dtype=np.bool_))
+
+
+@check()
+def all_noisy(subject: Subject) -> Seen:
+    """Where every label is wrong it gives a finite value or raises NotApplicableError."""
+    return _see_one_kind(subject, np.ones(N, dtype=np.bool_))
+
+
+def _see_one_kind(subject: Subject, is_noisy: BoolArray) -> Seen:
+    try:
+        found = _measure(subject, is_noisy, _perfect())
+    except NotApplicableError:
+        return None
+    wrong = [value for value in found.values() if not math.isfinite(value)]
+    return f"it gave {wrong[0]}" if wrong else None
+
+
+@check()
+def deterministic(subject: Subject) -> Seen:
+    """The same ranking has the same value to the last bit."""
+    first, second = (_measure(subject, _draw_truth(), _perfect()) for _ in range(2))
+    return f"it gave {first} and then {second}" if first != second else None
+
+
+@check()
+def inputs_untouched(subject: Subject) -> Seen:
+    """compute() changes neither truth nor scores."""
+    truth, scores = _draw_truth(), _perfect()
+    before = snapshot((truth, scores))
+    _measure(subject, truth, scores)
+    return "what it was given was changed" if snapshot((truth, scores)) != before else None
+
+
+@check()
+def global_random_state_untouched(subject: Subject) -> Seen:
+    """compute() moves no global state of random, numpy or torch."""
+    moved = moved_random_states(lambda: _measure(subject, _draw_truth(), _perfect()))
+    return f"the global state of {', '.join(moved)} moved" if moved else None
+
+
+CHECKS = (
+    finite,
+    ties,
+    perfect_is_best,
+    reversed_is_worst,
+    all_clean,
+    all_noisy,
+    deterministic,
+    inputs_untouched,
+    global_random_state_untouched,
+)

@@ -1,0 +1,90 @@
+"""The built-ins pass the conformance kit that anyone's plugins pass."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecgbench.grid.selection import parse_selection
+from ecgbench.plugins import Plugins, load_plugins
+from ecgbench.testing import parametrize_with_checks
+from ecgbench.testing.base import Kind
+
+PLUGINS = load_plugins()
+NEED_A_SOURCE = {"sst2", "multinli", "allenoise", "hf", "file"}
+"""Datasets that load what is not on every machine; those that read files are checked on files below."""
+SETTINGS = {
+    Kind.DETECTOR: [
+        *(f"ecg[aggregation={name}]" for name in ("adaptive", "fixed", "neighborhood")),
+        "ecg[second_view=true,mutual=true,label_words=true]",
+        "ecg[graph_weight=0.5,classifier_weight=0]",
+        "ecg[aggregation=adaptive,nli=off]",
+        "ecg[aggregation=fixed,nli=single,weights.dynamics=0,known_artifacts=[otter]]",
+        "cleanlab[method=normalized_margin]",
+        "cleanlab[adjust=false]",
+        "llm_mismatch[calibrated=true]",
+        "llm_mismatch[scoring=binary]",
+        "input_knn[k=3,weights=uniform]",
+        "input_knn[weights=exponential]",
+        "nrg[rounds=1]",
+    ],
+    Kind.NOISE_MODEL: [
+        "artifact_aligned[clean_marker_rate=0.1,injection_rate=0.5,position=random]",
+        "artifact_aligned[rating_fraction=0.3,position=prefix]",
+    ],
+    Kind.METRIC: ["recall_at_k[shares=[0.2, 0.5]]"],
+}
+
+
+def build(kind: Kind, text: str, plugins: Plugins = PLUGINS) -> Any:
+    selection = parse_selection(text)
+    return kind.registry(plugins)[selection.name].build(selection.params)
+
+
+def build_all(kind: Kind) -> list[Any]:
+    return [build(kind, text) for text in (*kind.registry(PLUGINS).names, *SETTINGS[kind])]
+
+
+@parametrize_with_checks(build_all(Kind.DETECTOR))
+def test_detectors_conform(subject: Any, check: Any) -> None:
+    check(subject)
+
+
+@parametrize_with_checks(build_all(Kind.NOISE_MODEL))
+def test_noise_models_conform(subject: Any, check: Any) -> None:
+    check(subject)
+
+
+@parametrize_with_checks(build_all(Kind.METRIC))
+def test_metrics_conform(subject: Any, check: Any) -> None:
+    check(subject)
+
+
+def write_files() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="ecgbench-checks-"))
+    rows = [f"{'good' if i % 2 else 'bad'} film {i},{i % 2},{i % 3 % 2}" for i in range(12)]
+    (folder / "reviews.csv").write_text("\n".join(["text,label,truth", *rows]) + "\n", encoding="utf-8")
+    return folder
+
+
+FILE = write_files() / "reviews.csv"
+
+
+@parametrize_with_checks(
+    [
+        build(Kind.DATASET, f'file[path="{FILE}"]'),
+        build(Kind.DATASET, f'file[path="{FILE}",true_label_column=truth]'),
+        build(Kind.DATASET, f'hf[source="{FILE.parent}"]'),
+    ]
+)
+def test_datasets_of_files_conform(subject: Any, check: Any) -> None:
+    check(subject)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([build(Kind.DATASET, n) for n in PLUGINS.datasets.names if n not in NEED_A_SOURCE])
+def test_bundled_datasets_conform(subject: Any, check: Any) -> None:
+    check(subject)
