@@ -61,6 +61,11 @@ class Plugins:
         """Return the plugins that did not load."""
         return tuple(p for p in self.loaded if p.reason is not None)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Return the plugin files among them, from which a worker loads the same plugins."""
+        return tuple(Path(p.distribution) for p in self.loaded if p.version == FILE_VERSION)
+
 
 @dataclass(frozen=True)
 class _Candidate:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from ecgbench.grid.choices import GridChoices
     from ecgbench.grid.executors import Execution
-    from ecgbench.grid.rerun import Rerun
     from ecgbench.grid.suite import Suite
     from ecgbench.plugins import Plugins
 
@@ -108,67 +108,31 @@ class GridOptions:
 
     def build(self, plugins: Plugins) -> Suite:
         """Return the suite file (or the default grid) changed by the options; raises UsageError."""
-        from ecgbench.grid.suite import Suite, load_suite, validate_suite
-        from ecgbench.params import merge
+        from ecgbench.grid.suite import load_suite, validate_suite
 
-        base = load_suite(self.suite) if self.suite else Suite(name=self._run_name())
-        raw = base.model_dump(mode="json")
-        if self.profile and self.profile != raw["profile"]:
-            raw |= {"profile": self.profile, "settings": {}}  # another profile's settings are not for this one
-        raw["settings"] = merge(raw["settings"], read_settings(self.settings))
-        raw["datasets"] = self._datasets(raw["datasets"], plugins)
-        raw["noises"] = self._noises(raw["noises"])
-        raw["detectors"] = self._detectors(raw["detectors"])
+        raw = self._read().change(load_suite(self.suite) if self.suite else None)
+        if self.dataset_params:
+            for entry in _taking_argument(raw["datasets"], plugins, options=self.dataset_params):
+                entry["params"] |= self.dataset_params
         for assignment in self.params:
             _apply_param(raw, assignment, plugins)
         return validate_suite(raw, where="the command line")
 
-    def _run_name(self) -> str:
-        """Return `movie_snippets`, or for file:data/reviews.csv `file-reviews`, which is no suite's name by chance."""
-        import re
+    def _read(self) -> GridChoices:
+        from ecgbench.grid.choices import GridChoices, parse_selections
+        from ecgbench.grid.selection import split_list
 
-        from ecgbench.grid.selection import parse_selection, split_list
-
-        first = next(split_list(self.dataset or ""), "movie_snippets")
-        head, _, argument = parse_selection(first).name.partition(":")
-        name = f"{head}-{Path(argument).stem}" if argument else head
-        return re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:100].strip("-._") or "run"
-
-    def _datasets(self, datasets: list[dict[str, Any]], plugins: Plugins) -> list[dict[str, Any]]:
-        from ecgbench.grid.selection import parse_selection, split_list
-
-        if self.dataset is not None:
-            chosen = [parse_selection(text) for text in split_list(self.dataset)]
-            datasets = [{"name": c.name, "params": dict(c.params)} for c in chosen]
-        size = {} if self.n is None else {"n": "all" if self.n == "all" else _whole(self.n, "--n")}
-        datasets = [{**d, **size, "params": dict(d.get("params", {}))} for d in datasets]
-        if self.dataset_params:
-            for entry in _taking_argument(datasets, plugins, options=self.dataset_params):
-                entry["params"] |= self.dataset_params
-        return datasets
-
-    def _noises(self, noises: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        from ecgbench.grid.selection import parse_selection, split_list
-
-        if self.noise is not None:
-            chosen = [parse_selection(text) for text in split_list(self.noise)]
-            noises = [{"name": c.name, "params": dict(c.params)} for c in chosen]
-        changed: dict[str, Any] = {}
-        if self.rate is not None:
-            changed["rates"] = [_number(text, "--rate") for text in split_list(self.rate)]
-        if self.seeds is not None:
-            changed["seeds"] = [_whole(text, "--seeds") for text in split_list(self.seeds)]
-        return [{**noise, **changed} for noise in noises]
-
-    def _detectors(self, detectors: Any) -> Any:
-        from ecgbench.grid.selection import parse_selection, split_list
-
-        if self.detectors is None:
-            return detectors
-        if self.detectors.strip() == "all":
-            return "all"
-        chosen = [parse_selection(text) for text in split_list(self.detectors)]
-        return [{"name": c.name, "params": dict(c.params)} for c in chosen]
+        n = None if self.n is None else "all" if self.n == "all" else _whole(self.n, "--n")
+        return GridChoices(
+            profile=self.profile,
+            settings=read_settings(self.settings),
+            datasets=None if self.dataset is None else parse_selections(self.dataset),
+            n=n,
+            noises=None if self.noise is None else parse_selections(self.noise),
+            rates=None if self.rate is None else [_number(text, "--rate") for text in split_list(self.rate)],
+            seeds=None if self.seeds is None else [_whole(text, "--seeds") for text in split_list(self.seeds)],
+            detectors=None if self.detectors is None else parse_selections(self.detectors),
+        )
 
 
 def read_settings(assignments: Sequence[str] | None) -> dict[str, Any]:
@@ -191,14 +155,9 @@ def read_execution(
     executor: str, *, plugins: Sequence[Path] | None, address: str | None, seconds: float | None, memory: int | None
 ) -> Execution:
     """Read --executor and its limits; raises UsageError."""
-    from ecgbench.errors import UnknownNameError
     from ecgbench.grid.executors import Execution, ExecutorKind
 
-    try:
-        kind = ExecutorKind(executor)
-    except ValueError:
-        raise UnknownNameError("executor", executor, list(ExecutorKind)) from None
-    return Execution(kind, tuple(plugins or ()), seconds, memory, address)
+    return Execution(ExecutorKind(executor), tuple(plugins or ()), seconds, memory, address)
 
 
 def _forbid_hub() -> bool:
@@ -244,17 +203,6 @@ def to_json(value: Any) -> str:
 def given(**values: Any) -> dict[str, Any]:
     """Return the values that are not None, paths as strings."""
     return {key: str(value) for key, value in values.items() if value is not None}
-
-
-def read_rerun(text: str) -> Rerun:
-    """Read the value of --rerun; raises UsageError."""
-    from ecgbench.errors import UnknownNameError
-    from ecgbench.grid.rerun import Rerun
-
-    try:
-        return Rerun(text)
-    except ValueError:
-        raise UnknownNameError("--rerun choice", text, list(Rerun)) from None
 
 
 def _taking_argument(

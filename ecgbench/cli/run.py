@@ -19,10 +19,9 @@ def run(arguments: RunArguments) -> None:
 
     Cells that have a record are not computed again: the same command resumes a run that was stopped.
     """
+    from ecgbench.api import run_suite
     from ecgbench.cli.reporter import make_reporter
-    from ecgbench.grid.prepare import prepare
-    from ecgbench.grid.runner import RunOptions, run_grid
-    from ecgbench.grid.statuses import StoppedEarlyError
+    from ecgbench.grid.runner import RunOptions
     from ecgbench.leaderboard import write_board
 
     rerun, execution = arguments.read_rerun(), arguments.read_execution()
@@ -30,15 +29,9 @@ def run(arguments: RunArguments) -> None:
     built = arguments.grid.build(plugins)
     store = opt.open_cache(arguments.cache)
     out, as_json = arguments.out, arguments.json
-    results = out / "results" / f"{built.name}.jsonl"
-    try:
-        with make_reporter(quiet=arguments.quiet) as reporter:
-            run_options = RunOptions(rerun, arguments.fail_fast, reporter, execution)
-            grid = prepare(built, plugins, store, offline=arguments.offline, reporter=reporter)
-            records = run_grid(grid, plugins, cache=store, results=results, options=run_options)
-    except StoppedEarlyError:
-        write_board(out)
-        raise
+    with make_reporter(quiet=arguments.quiet) as reporter:
+        options = RunOptions(rerun, arguments.fail_fast, reporter, execution)
+        records = run_suite(built, plugins, cache=store, out=out, options=options, offline=arguments.offline)
     _print(records, as_json=as_json)  # before the board, which another results file can spoil
     board = write_board(out)
     if not as_json:

@@ -65,7 +65,9 @@ class RunArguments:
 
     def read_rerun(self) -> Rerun:
         """Return which cells are to be computed; raises UsageError."""
-        return opt.read_rerun(self.rerun)
+        from ecgbench.grid.rerun import Rerun
+
+        return Rerun(self.rerun)
 
     def read_execution(self) -> Execution:
         """Return where they are to be computed; raises UsageError."""

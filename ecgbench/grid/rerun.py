@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NoReturn
 
+from ecgbench.errors import UnknownNameError
 from ecgbench.results import CellRecord, Status
 
 
@@ -13,6 +15,10 @@ class Rerun(StrEnum):
     MISSING = "missing"
     FAILED = "failed"
     ALL = "all"
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        raise UnknownNameError("rerun choice", str(value), list(cls))
 
 
 def is_due(record: CellRecord | None, rerun: Rerun) -> bool:

@@ -277,7 +277,7 @@ def test_a_dataset_that_cannot_be_rebuilt_leaves_the_others_shown(workspace: Wor
         (["--detectors", "oracle"], "no detector of the grid has an inspection; those that have one: "),
         (["--detectors", "toy_shwn"], "unknown detector 'toy_shwn'. Did you mean: toy_shown?"),
         (["--noise", "unifrom"], "unknown noise model 'unifrom'. Did you mean: uniform?"),
-        (["--rerun", "fialed"], "unknown --rerun choice 'fialed'"),
+        (["--rerun", "fialed"], "unknown rerun choice 'fialed'"),
     ],
 )
 def test_a_wrong_word_is_one_line(workspace: Workspace, arguments: list[str], message: str) -> None:

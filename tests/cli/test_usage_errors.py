@@ -20,7 +20,7 @@ SUITE = 'name = "s"\n[[datasets]]\nname = "toy"\n'
         (["--dataset", "moovie_snippets"], "unknown dataset 'moovie_snippets'. Did you mean: movie_snippets?"),
         (["--dataset", "toy:x"], "dataset 'toy' takes no argument, but 'toy:x' was given"),
         (["--profile", "embeded"], "unknown profile 'embeded'. Did you mean: embedded?"),
-        (["--rerun", "fialed"], "unknown --rerun choice 'fialed'. Did you mean: failed?"),
+        (["--rerun", "fialed"], "unknown rerun choice 'fialed'. Did you mean: failed?"),
         (["--detectors", "toy_lengths[powr=2]"], "unknown parameter of toy_lengths 'powr'. Did you mean: power?"),
         (["--detectors", "random[k=2]"], "unknown parameter of random 'k'. Choose from: (it takes none)."),
         (["--detectors", "toy_lengths[power=high]"], "toy_lengths: parameter power = 'high'"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import NoReturn
 
-from ecgbench.errors import UsageError
+from ecgbench.errors import UnknownNameError, UsageError
 from ecgbench.grid.executors.base import Executor
 from ecgbench.plugins import Plugins
 from ecgbench.progress import Reporter
@@ -20,6 +21,10 @@ class ExecutorKind(StrEnum):
     LOCAL = "local"
     PROCESS = "process"
     RAY = "ray"
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        raise UnknownNameError("executor", str(value), list(cls))
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class Execution:
     ray_address: str | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", ExecutorKind(self.kind))
         if self.kind is not ExecutorKind.PROCESS and (self.time_limit is not None or self.memory_limit is not None):
             raise UsageError(f"executor {self.kind} has no limits; time and memory limits need --executor process")
         if self.kind is not ExecutorKind.RAY and self.ray_address:
