@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -93,13 +94,15 @@ def _iter_blocks(page: Path) -> Iterator[Block]:
 
 
 def find_commands(*pages: Path) -> list[list[str]]:
-    """Return every command of ecgbench on the pages, in blocks of bash and in lines of text."""
+    """Return every command of ecgbench on the pages: in blocks of bash and YAML, and in lines of text."""
     found = []
     for page in pages:
         blocks = read_blocks(page)
         found += [words for block in blocks if block.language == "bash" for words in block.commands]
         text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
-        found += [shlex.split(line) for line in re.findall(r"`(ecgbench [^`]+)`", text)]
+        inline = re.findall(r"`(ecgbench [^`]+)`", text)
+        in_yaml = [re.findall(r"(?:entrypoint|run): (ecgbench .+)", b.code) for b in blocks if b.language == "yaml"]
+        found += [shlex.split(line) for line in chain(inline, *in_yaml)]
     return found
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import shlex
+import subprocess
+import sys
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -56,6 +59,7 @@ def here(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     (workspace.folder / "benchmarks").symlink_to(ROOT / "benchmarks")
     monkeypatch.setenv("ECGBENCH_CACHE", str(cache))
     monkeypatch.chdir(workspace.folder)
+    monkeypatch.syspath_prepend(str(workspace.folder))
     return workspace
 
 
@@ -74,10 +78,16 @@ def run_page(workspace: Workspace, page: Path, *, slow: bool) -> None:
 
 
 def run_commands(workspace: Workspace, block: Block) -> None:
-    assert len(block.commands) == len(block.lines), f"{block}: only `ecgbench ...` runs; say why the others do not"
-    for words in block.commands:
-        done = workspace.cli(*words[1:])
-        assert done.code == 0, f"{block}: {' '.join(words)}\n{done.err}"
+    for line in block.lines:
+        name, *arguments = shlex.split(line, comments=True)
+        assert name in ("ecgbench", "pytest"), f"{block}: say why {name} does not run"
+        if name == "pytest":
+            command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, f"{block}: {line}\n{done.stdout}"
+        else:
+            ended = workspace.cli(*arguments)
+            assert ended.code == 0, f"{block}: {line}\n{ended.out}{ended.err}"
 
 
 @pytest.mark.parametrize("page", pages_with(Runs.NOW), ids=page_name)
@@ -101,7 +111,8 @@ def test_blocks_that_do_not_run_are_known_and_say_why() -> None:
 def test_every_file_that_a_page_writes_is_used_on_it() -> None:
     for block in BLOCKS:
         if block.file_name:
-            assert f"--plugin {block.file_name}" in block.page.read_text(encoding="utf-8"), block
+            tool = "pytest" if block.file_name.startswith("test_") else "--plugin"
+            assert f"{tool} {block.file_name}" in block.page.read_text(encoding="utf-8"), block
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
