@@ -18,7 +18,9 @@ default_role = "literal"  # docstrings write code in single backquotes
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "show-inheritance": True}
 autodoc_typehints_format = "short"
+smartquotes = False  # names and values stay as they are typed
 html_theme = "furo"
+html_show_copyright = False
 html_title = "ecgbench"
 
 
