@@ -125,12 +125,12 @@ def _iter_files(files: Sequence[Path]) -> Iterator[_Candidate]:
         first = named.setdefault(path.stem, path)
         if first is not path:  # one module name: the targets of one would lead into the other
             raise UsageError(f"plugin files {str(first)!r} and {str(path)!r} have one name: rename one")
-        if _is_taken(path):
+        if is_module_taken(path):
             raise UsageError(f"plugin file {str(path)!r} has the name of an installed module: rename it")
         yield _Candidate(path.stem, str(path), FILE_VERSION, functools.partial(_import_file, path))
 
 
-def _is_taken(path: Path) -> bool:
+def is_module_taken(path: Path) -> bool:
     """Tell whether the file's name, under which its targets are imported, leads to another module."""
     loaded = sys.modules.get(path.stem)
     if loaded is not None and loaded.__name__.startswith(FILE_MODULE):
