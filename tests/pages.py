@@ -99,7 +99,7 @@ def find_commands(*pages: Path) -> list[list[str]]:
     for page in pages:
         blocks = read_blocks(page)
         found += [words for block in blocks if block.language == "bash" for words in block.commands]
-        text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+        text = re.sub(r"^```.*?^```|<!--.*?-->", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
         inline = re.findall(r"`(ecgbench [^`]+)`", text)
         in_yaml = [re.findall(r"(?:entrypoint|run): (ecgbench .+)", b.code) for b in blocks if b.language == "yaml"]
         found += [shlex.split(line) for line in chain(inline, *in_yaml)]
