@@ -52,22 +52,9 @@ def _iter_built_in() -> Iterator[str]:
                 yield f"```{{eval-rst}}\n.. autoclass:: {target}\n   :no-members:\n```\n"
 
 
-def describe_checks() -> str:
-    """Return what must hold of each kind of plugin, check by check."""
-    from ecgbench.testing.suites import CHECKS
-
-    lines = []
-    for kind, checks in CHECKS.items():
-        lines += [f"## Of a {kind}\n", "| check | what must hold |", "|---|---|"]
-        lines += [f"| `{check.name}` | {check.summary} |" for check in checks]
-        lines.append("")
-    return "\n".join(lines)
-
-
 PLACES: dict[str, Callable[[], str]] = {
     "<!-- the command line stands here -->": describe_command_line,
     "<!-- the built-in names stand here -->": describe_built_in,
-    "<!-- the checks stand here -->": describe_checks,
 }
 
 
