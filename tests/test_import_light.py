@@ -41,6 +41,7 @@ def imported_by(*arguments: str) -> list[str]:
     [
         *(["--help"], ["--version"], ["run", "--help"], ["inspect", "--help"], ["explain", "--help"]),
         *(["cache", "export", "--help"], ["plugins"], ["detectors"], ["noises"], ["metrics"], ["datasets"]),
+        *(["check", "--help"], ["check", "--list"]),
     ],
     ids=" ".join,
 )

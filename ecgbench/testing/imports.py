@@ -35,9 +35,13 @@ print("{_MARK}", *(m for m in heavy if m in sys.modules))
 """
 
 
-@functools.lru_cache(maxsize=256)
 def heavy_imports(name: str, path: str) -> tuple[str, ...]:
     """Return which heavy libraries the import of a module (of a file, where there is a path) loads with it."""
+    return _heavy_imports(name, path, Path(path).stat().st_mtime_ns if path else 0)
+
+
+@functools.lru_cache(maxsize=256)
+def _heavy_imports(name: str, path: str, edited: int) -> tuple[str, ...]:  # noqa: ARG001  # a file may be mended
     env = os.environ | {"PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)}
     command = [sys.executable, "-P", "-c", _PROBE, name, path, *HEAVY]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
