@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -39,7 +40,14 @@ def imported_by(*arguments: str) -> list[str]:
 @pytest.mark.parametrize(
     "arguments",
     [
-        *(["--help"], ["--version"], ["run", "--help"], ["inspect", "--help"], ["explain", "--help"]),
+        *(
+            ["--help"],
+            ["--version"],
+            ["run", "--help"],
+            ["inspect", "--help"],
+            ["explain", "--help"],
+            ["new", "--help"],
+        ),
         *(["cache", "export", "--help"], ["plugins"], ["detectors"], ["noises"], ["metrics"], ["datasets"]),
         *(["check", "--help"], ["check", "--list"]),
     ],
@@ -47,6 +55,10 @@ def imported_by(*arguments: str) -> list[str]:
 )
 def test_looking_imports_nothing_heavy(arguments: list[str]) -> None:
     assert imported_by(*arguments) == []
+
+
+def test_writing_a_package_imports_nothing_heavy(tmp_path: Path) -> None:
+    assert imported_by("new", "detector", "my_detector", "--out", str(tmp_path)) == []
 
 
 def test_planning_all_detectors_imports_nothing_heavy(workspace: Workspace) -> None:

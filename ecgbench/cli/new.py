@@ -18,9 +18,9 @@ def new(kind: KindName, name: Name, out: Out = Path()) -> None:
     """Write the package of a detector, noise model, metric or dataset, to be installed, checked, run and changed."""
     import shlex
 
-    from ecgbench.scaffold import Kind, write_package
+    from ecgbench.scaffold import write_package
 
-    written = write_package(Kind(kind), name, out=out, plugins=opt.load_plugins_or_warn(None))
+    written = write_package(kind, name, out=out, plugins=opt.load_plugins_or_warn(None))
     folder, module = shlex.quote(str(written.folder)), shlex.quote(str(written.files[0]))
     typer.echo(f"{written.folder}: {', '.join(file.name for file in written.files)}")
     typer.echo(f"\n  pip install -e {folder}\n  ecgbench check {name}\n  ecgbench run {written.run}")
