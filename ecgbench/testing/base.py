@@ -171,6 +171,8 @@ def make_check(check: Check, subject: Subject, expected: Mapping[str, str]) -> R
 def expected_failures(subject: Subject, names: tuple[str, ...]) -> Mapping[str, str]:
     """Return the reasons by check that a subject declares; raises UsageError where one names no check or no reason."""
     declared: Mapping[str, str] = subject.instance.expected_failures
+    if not isinstance(declared, Mapping):
+        raise UsageError(f"{subject}: expected_failures is {declared!r}; give a mapping of checks to reasons")
     for name, reason in declared.items():
         if name not in names:
             raise UnknownNameError(f"check in expected_failures of {subject}", name, names)

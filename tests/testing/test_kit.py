@@ -18,6 +18,7 @@ from broken import (
     Declared,
     Flipping,
     Honest,
+    Listed,
     Loading,
     Measuring,
     Misspelt,
@@ -138,6 +139,8 @@ def test_expected_failures_name_checks_and_give_reasons() -> None:
             declare(Misspelt())
         with pytest.raises(UsageError, match=r"expected_failures\['ten_rows'\] has no reason"):
             declare(Silent())
+        with pytest.raises(UsageError, match=r"expected_failures is \['ten_rows'\]; give a mapping"):
+            declare(Listed())
 
 
 def test_an_engine_of_a_plugins_own_asks_for_a_fake_and_works_with_one() -> None:
