@@ -20,6 +20,7 @@ def run(arguments: RunArguments) -> None:
     Cells that have a record are not computed again: the same command resumes a run that was stopped.
     """
     from ecgbench.cli.reporter import make_reporter
+    from ecgbench.cli.stdout import plugins_print_to_stderr
     from ecgbench.grid.prepare import prepare
     from ecgbench.grid.runner import RunOptions, run_grid
     from ecgbench.grid.statuses import StoppedEarlyError
@@ -32,7 +33,7 @@ def run(arguments: RunArguments) -> None:
     out, as_json = arguments.out, arguments.json
     results = out / "results" / f"{built.name}.jsonl"
     try:
-        with make_reporter(quiet=arguments.quiet) as reporter:
+        with make_reporter(quiet=arguments.quiet) as reporter, plugins_print_to_stderr():
             run_options = RunOptions(rerun, arguments.fail_fast, reporter, execution)
             grid = prepare(built, plugins, store, offline=arguments.offline, reporter=reporter)
             records = run_grid(grid, plugins, cache=store, results=results, options=run_options)
@@ -49,15 +50,19 @@ def run(arguments: RunArguments) -> None:
 
 def _print(records: list[CellRecord], *, as_json: bool) -> None:
     if as_json:
-        typer.echo("[" + ",\n".join(record.to_json_line().strip() for record in records) + "]")
+        lines = ",\n".join(record.to_json_line().strip() for record in records)
+        # Half a character, as in a name of a file, is an escape as in the records.
+        typer.echo(f"[{lines}]".encode("utf-8", "backslashreplace").decode())
         return
     from rich.console import Console
 
+    from ecgbench.cli.printable import to_printable
     from ecgbench.leaderboard.terminal import render_table
 
     Console().print(render_table(records))
     for record in records:
         if record.status != "ok":
-            typer.echo(f"{record.detector} on {record.noise} rate {record.rate:g} seed {record.seed}: {record.reason}")
+            where = f"{record.detector} on {record.noise} rate {record.rate:g} seed {record.seed}"
+            typer.echo(to_printable(f"{where}: {record.reason}"))
     if any(record.status != "ok" for record in records):
         typer.echo("Once the cause is mended, `--rerun failed` computes these cells again.", err=True)
