@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import json
 import logging
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,12 +19,11 @@ from typing import Any, Self
 
 from ecgbench.errors import EcgbenchError, UsageError
 from ecgbench.store.keys import canonical_json, digest
+from ecgbench.strict_json import parse_json
 
 logger = logging.getLogger(__name__)
 
 RECORD_SCHEMA = 1
-DEEPEST = 20
-"""How deep values may lie in one another in a record: parameters in parameters, no more."""
 MetricValue = float | None | Mapping[str, float | None]
 
 
@@ -48,7 +46,7 @@ class CellRecord:
     `scores` and `ranking` are digests of the raw scores and of their tie-averaged ranks.
     `seconds` is the time of `score` alone, `artifact_seconds` what its artifacts took when computed.
     `failed_attempts` counts model replies that never became valid, over all artifacts of the cell.
-    `findings` are the detector's own words.
+    `findings` are the detector's own words, and the harness's where its code used a global random state.
     `redundant`: Spearman's correlation with each detector of the task, known when this one ended, where it is
     above .99 either way. Of a pair the later record holds it.
     `artifact_facts`: what its artifacts say of themselves, such as the recall of an approximate index.
@@ -214,57 +212,13 @@ def _read_line(path: Path, number: int, line: bytes) -> CellRecord:
 
 def _parse(line: str) -> dict[str, Any]:
     try:
-        values = json.loads(
-            line,
-            parse_constant=_refuse_constant,
-            parse_float=_read_float,
-            parse_int=_read_int,
-            object_pairs_hook=_read_object,
-        )
-        _refuse_depth(values)
-    except (ValueError, RecursionError) as error:
+        values = parse_json(line)
+    except ValueError as error:
         raise EcgbenchError(f"not JSON of a record: {_shorten(str(error))}") from error
     for fault in _validator()(values):
         where = "/".join(str(step) for step in fault.absolute_path)
         raise EcgbenchError(f"{where or 'record'}: {_shorten(fault.message)}")
     return dict(values)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON; an undefined metric is null")
-
-
-def _read_float(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError(f"{_shorten(text)} is too large a number")
-    return number
-
-
-def _read_int(text: str) -> int:
-    _read_float(text)  # also a whole number is averaged
-    return int(text)
-
-
-def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} stands there twice")
-    return values
-
-
-def _refuse_depth(value: Any) -> None:
-    """Raise ValueError where values lie so deep in one another that what walks through them could not return."""
-    level = [value]
-    for _ in range(DEEPEST):
-        level = [inner for outer in level for inner in _inside(outer)]
-    if level:
-        raise ValueError(f"more than {DEEPEST} values lie in one another")
-
-
-def _inside(value: Any) -> Iterable[Any]:
-    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _shorten(message: str) -> str:

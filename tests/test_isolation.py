@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from conftest import COMMAND, PACKAGES, TOY, facts, install
+from ecgbench.grid.selection import parse_selection
 from ecgbench.results import CellRecord, Status, read_results_folder
 
 GRID = ["--dataset", "toy", "--noise", "uniform,artifact_aligned", "--seeds", "1"]
@@ -25,9 +26,12 @@ BROKEN = {
     "raising_hook": "RuntimeError: the hook broke",
     "misspelt_hook": "unknown hook 'ecgbench_detektors'",
     "nonsense_hook": "TypeError: ecgbench_detectors must return DetectorSpec objects, not str",
+    "wrong_specs": "TypeError: a spec's name, target, summary and requires are text",
+    "wrong_name": r"ValueError: 'a [b],\x1b[31m' is no name",
 }
 CAUGHT = {
     "raising": ("failed", "raising: RuntimeError: <script>alert(1)</script> | [a](javascript:b)"),
+    "raising[mute=true]": ("failed", "raising: MuteError: (its message cannot be read)"),
     "wrong_answers": ("invalid", "the scores are of type <U4, expected float64"),
     "wrong_answers[kind=objects]": ("invalid", "the scores are of type object, expected float64"),
     "wrong_answers[kind=matrix]": ("invalid", "the scores have shape (60, 2), expected (60,)"),
@@ -61,8 +65,8 @@ class Run:
 
     def named(self, name: str) -> CellRecord:
         """Return the record of a detector on uniform noise."""
-        head, _, inside = name.partition("[")
-        params = dict([inside.rstrip("]").split("=")]) if inside else {}
+        head = parse_selection(name).name
+        params = dict(parse_selection(name).params)
         (found,) = [
             r for r in self.records if (r.detector, dict(r.detector_params), r.noise) == (head, params, "uniform")
         ]

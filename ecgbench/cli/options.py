@@ -26,7 +26,9 @@ Settings = Annotated[
         help="A setting of the profile as NAME=VALUE, such as profile.llm.model=Qwen2.5-7B-Instruct; repeatable.",
     ),
 ]
-ExecutorName = Annotated[str, typer.Option("--executor", help="Where the work is done: local, process or ray.")]
+ExecutorName = Annotated[
+    str, typer.Option("--executor", help="local, process (what crashes or hangs ends alone) or ray.")
+]
 RayAddress = Annotated[
     str | None,
     typer.Option("--ray-address", help="Address of a Ray cluster. [default: RAY_ADDRESS, else one on this machine]"),

@@ -49,7 +49,9 @@ def model_folder(reference: str, model_dir: Path) -> Path:
         raise UsageError(
             f"model {reference!r} is no folder; give a folder, package:NAME/SUBFOLDER, gguf:NAME or a name on the hub"
         )
-    return cached_folder(reference) or fetch_model(reference)
+    fetched = cached_folder(reference) or fetch_model(reference)
+    _refuse_pickles(fetched, reference)  # another program may have fetched more into the hub's cache
+    return fetched
 
 
 def is_ready(reference: str, model_dir: Path) -> bool:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
+import rich.style  # noqa: F401  # draws as it is imported, which many a library does when a plugin first needs it
 
 logger = logging.getLogger(__name__)
 

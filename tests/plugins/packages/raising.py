@@ -6,9 +6,18 @@ from ecgbench.hookspecs import hookimpl
 from ecgbench.specs import Detector, DetectorSpec
 
 
+class MuteError(Exception):
+    def __str__(self):
+        raise RuntimeError("even its words raise")
+
+
 @dataclass(frozen=True)
 class Raising(Detector):
+    mute: bool = False
+
     def score(self, task, artifacts, rng):
+        if self.mute:
+            raise MuteError
         raise RuntimeError("<script>alert(1)</script>\n| [a](javascript:b) `c` \x1b[31m [red]d")
 
 
