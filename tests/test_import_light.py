@@ -49,6 +49,7 @@ def imported_by(*arguments: str) -> list[str]:
             ["new", "--help"],
         ),
         *(["cache", "export", "--help"], ["plugins"], ["detectors"], ["noises"], ["metrics"], ["datasets"]),
+        *(["check", "--help"], ["check", "--list"]),
     ],
     ids=" ".join,
 )

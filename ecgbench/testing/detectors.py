@@ -25,8 +25,8 @@ from ecgbench.testing.tasks import ODD_TEXTS, plant_task, take_items
 
 LEAST_AUROC = 0.65
 """A ranking that knows nothing has .5 with a deviation of .04 over the three tasks."""
-TOLERANCE = 1e-6
-"""Of the range of the scores: sums in another order have other last bits."""
+TOLERANCE = 1e-4
+"""Of the range of the scores: sums in another order have other last bits, and what is fitted to them more of them."""
 
 
 @dataclass(frozen=True)
@@ -135,11 +135,10 @@ def inputs_untouched(subject: Subject) -> Seen:
 @check()
 def deterministic(subject: Subject) -> Seen:
     """The same seed gives the same scores to the last bit, also by an equal detector."""
-    task = plant_task().task
     detectors = (subject.instance, subject.instance, dataclasses.replace(subject.instance))
-    first, *others = (_validated(detector, task) for detector in detectors)
-    differing = max(int((first != other).sum()) for other in others)
-    return f"{differing} of {len(task)} scores differ between two calls" if differing else None
+    first, *others = (np.asarray(_score(detector, plant_task().task)) for detector in detectors)
+    differs = any(snapshot(first) != snapshot(other) for other in others)
+    return "the scores differ between two calls" if differs else None
 
 
 @check()
@@ -156,7 +155,7 @@ def permutation_equivariant(subject: Subject) -> Seen:
     """Items in another order get the same scores, whichever place they stand in."""
     task = plant_task(n_classes=3).task
     order = np.random.default_rng(3).permutation(len(task))
-    scores, moved = _validated(subject.instance, task), _validated(subject.instance, take_items(task, order))
+    scores, moved = (_validated(subject.instance, take_items(task, o)) for o in (np.arange(len(task)), order))
     off = np.abs(moved - scores[order]) > TOLERANCE * max(float(np.ptp(scores)), 1e-300)
     return f"{int(off.sum())} of {len(task)} scores differ in another order" if off.any() else None
 

@@ -48,7 +48,7 @@ FAKE_PROFILE = Profile(
 WIDTH = 24
 EPOCHS = 3
 _SURENESS = 2.0
-_ERROR = 1.0
+_ERROR = 1.4
 _WORD = re.compile(r"\w+")
 
 

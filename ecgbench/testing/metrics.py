@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from ecgbench.data import BoolArray, FloatArray
+from ecgbench.data import BoolArray, FloatArray, freeze
 from ecgbench.errors import NotApplicableError
 from ecgbench.testing.base import Seen, Subject, check
 from ecgbench.testing.looking import moved_random_states, snapshot
@@ -34,7 +34,7 @@ def _iter_rankings() -> Iterator[tuple[str, FloatArray]]:
 
 def _measure(subject: Subject, is_noisy: BoolArray, scores: FloatArray) -> Mapping[str, float]:
     """Return the metric's values, a single one under an empty name."""
-    value = subject.instance.compute(is_noisy, scores)
+    value = subject.instance.compute(freeze(is_noisy), freeze(scores))
     return {str(k): float(v) for k, v in value.items()} if isinstance(value, Mapping) else {"": float(value)}
 
 
@@ -119,8 +119,8 @@ def deterministic(subject: Subject) -> Seen:
 
 @check()
 def inputs_untouched(subject: Subject) -> Seen:
-    """compute() changes neither truth nor scores."""
-    truth, scores = _draw_truth(), _perfect()
+    """compute() changes neither truth nor scores; the arrays are read-only, copy them."""
+    truth, scores = freeze(_draw_truth()), freeze(_perfect())
     before = snapshot((truth, scores))
     _measure(subject, truth, scores)
     return "what it was given was changed" if snapshot((truth, scores)) != before else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from ecgbench.testing import parametrize_with_checks
 from ecgbench.testing.base import Kind
 
 PLUGINS = load_plugins()
+FILE = Path(__file__).parent / "reviews" / "reviews.csv"
 NEED_A_SOURCE = {"sst2", "multinli", "allenoise", "hf", "file"}
 """Datasets that load what is not on every machine; those that read files are checked on files below."""
 SETTINGS = {
@@ -39,6 +40,13 @@ SETTINGS = {
 }
 
 
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ECGBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 def build(kind: Kind, text: str, plugins: Plugins = PLUGINS) -> Any:
     selection = parse_selection(text)
     return kind.registry(plugins)[selection.name].build(selection.params)
@@ -61,16 +69,6 @@ def test_noise_models_conform(subject: Any, check: Any) -> None:
 @parametrize_with_checks(build_all(Kind.METRIC))
 def test_metrics_conform(subject: Any, check: Any) -> None:
     check(subject)
-
-
-def write_files() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="ecgbench-checks-"))
-    rows = [f"{'good' if i % 2 else 'bad'} film {i},{i % 2},{i % 3 % 2}" for i in range(12)]
-    (folder / "reviews.csv").write_text("\n".join(["text,label,truth", *rows]) + "\n", encoding="utf-8")
-    return folder
-
-
-FILE = write_files() / "reviews.csv"
 
 
 @parametrize_with_checks(
