@@ -63,11 +63,12 @@ def _find(text: str, plugins: Plugins) -> list[tuple[Kind, Registered[Any], Any]
 
 def _check_one(kind: Kind, entry: Registered[Any], params: Any) -> Iterator[str]:
     """Print a line a check and yield how each ended; what cannot be built fails in the first alone."""
+    from ecgbench.grid.selection import Selection
     from ecgbench.testing.base import Ending, Subject, make_check
     from ecgbench.testing.common import target_importable
     from ecgbench.testing.suites import iter_results
 
-    typer.echo(to_printable(f"{kind} {entry.spec.name} ({entry.distribution} {entry.version})"))
+    typer.echo(to_printable(f"{kind} {Selection(entry.spec.name, params)} ({entry.distribution} {entry.version})"))
     first = make_check(target_importable, Subject(kind, None, entry), {})
     if first.ending is Ending.FAILED:
         yield _print_result(first)

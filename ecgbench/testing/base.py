@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -102,20 +103,26 @@ class Check:
     def __call__(self, subject: Any) -> None:
         """Make the check of a detector, noise model, metric or dataset; raises CheckFailedError in one line."""
         found = subject if isinstance(subject, Subject) else find_subject(subject)
-        seen = self._look(found)
-        if seen is not None:
-            raise CheckFailedError(f"{self.name}: {seen}; it must hold that {self.summary}")
-
-    def _look(self, subject: Subject) -> Seen:
+        cause: BaseException | None = None
         try:
-            return self.see(subject)
+            seen = self.see(found)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may even call sys.exit
-            if isinstance(error, UsageError) and subject.kind is Kind.DATASET:
+            if isinstance(error, UsageError) and found.kind is Kind.DATASET:
                 raise  # its parameters lead to no data: whoever chose them is to mend them
-            kind = "" if isinstance(error, EcgbenchError) else f"{type(error).__name__}: "
-            return f"it raised {kind}{' '.join(str(error).split())}"[:LONGEST_REASON].rstrip(": ")
+            seen, cause = _describe(error, found), error
+        if seen is not None:
+            raise CheckFailedError(f"{self.name}: {seen}; it must hold that {self.summary}") from cause
+
+
+def _describe(error: BaseException, subject: Subject) -> str:
+    """Say what was raised, and by which line of the subject's own file."""
+    kind = "" if isinstance(error, EcgbenchError) else f"{type(error).__name__}: "
+    text = f"it raised {kind}{' '.join(str(error).split())}"[:LONGEST_REASON].rstrip(": ")
+    file = getattr(sys.modules.get(subject.target.__module__), "__file__", None)
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f"{text} (line {lines[-1]})" if lines else text
 
 
 def check(*, skip: Callable[[Subject], str | None] = lambda _: None) -> Callable[[Callable[[Subject], Seen]], Check]:
@@ -164,6 +171,8 @@ def make_check(check: Check, subject: Subject, expected: Mapping[str, str]) -> R
 def expected_failures(subject: Subject, names: tuple[str, ...]) -> Mapping[str, str]:
     """Return the reasons by check that a subject declares; raises UsageError where one names no check or no reason."""
     declared: Mapping[str, str] = subject.instance.expected_failures
+    if not isinstance(declared, Mapping):
+        raise UsageError(f"{subject}: expected_failures is {declared!r}; give a mapping of checks to reasons")
     for name, reason in declared.items():
         if name not in names:
             raise UnknownNameError(f"check in expected_failures of {subject}", name, names)

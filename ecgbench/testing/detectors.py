@@ -25,8 +25,8 @@ from ecgbench.testing.tasks import ODD_TEXTS, plant_task, take_items
 
 LEAST_AUROC = 0.65
 """A ranking that knows nothing has .5 with a deviation of .04 over the three tasks."""
-TOLERANCE = 1e-6
-"""Of the range of the scores: sums in another order have other last bits."""
+TOLERANCE = 1e-4
+"""Of the range of the scores: sums in another order have other last bits, and what is fitted to them more of them."""
 
 
 @dataclass(frozen=True)

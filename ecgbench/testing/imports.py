@@ -53,9 +53,10 @@ def _heavy_imports(name: str, path: str, edited: int) -> tuple[str, ...]:  # noq
 
 def module_of(kind: type[Any]) -> tuple[str, str]:
     """Return name and, where it is not found by that name, file of the module a class stands in."""
-    module = sys.modules[kind.__module__]
-    is_found = not (kind.__module__ == "__main__" or module.__name__.startswith(FILE_MODULE))
-    return kind.__module__, "" if is_found else str(getattr(module, "__file__", "") or "")
+    module, top = sys.modules[kind.__module__], kind.__module__.partition(".")[0]
+    finders = [finder.find_spec for finder in sys.meta_path if hasattr(finder, "find_spec")]
+    is_found = top != "__main__" and any(find_spec(top, None) for find_spec in finders)
+    return kind.__module__, "" if is_found else str(getattr(module, "__file__", None) or "")
 
 
 def plugin_module(entry: Registered[Any]) -> tuple[str, str]:
@@ -75,7 +76,10 @@ def undeclared_imports(kind: type[Any], entry: Registered[Any]) -> list[str]:
     file = inspect.getsourcefile(kind)
     visitor = _ImportVisitor()
     visitor.visit(ast.parse(Path(file).read_text(encoding="utf-8") if file else ""))
-    own = {kind.__module__.partition(".")[0], "ecgbench", *(name.partition(".")[0] for name in entry.spec.requires)}
+    owners = ("ecgbench", entry.distribution)
+    # An editable install does not say which modules it holds; its entry points do.
+    plugins = [e.module for e in importlib.metadata.entry_points(group=GROUP) if e.dist and e.dist.name in owners]
+    own = {name.partition(".")[0] for name in (kind.__module__, *plugins, *entry.spec.requires)}
     foreign = sorted(visitor.found - own - sys.stdlib_module_names)
     installed = _installed_with("ecgbench") | _installed_with(entry.distribution)
     return [name for name in foreign if not installed & set(map(_normal, _distributions().get(name, [])))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 import random
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +14,7 @@ import numpy as np
 
 
 def snapshot(value: Any) -> Any:
-    """Return a value's content as nested tuples of bytes and plain values, to be compared later."""
+    """Return a value's content as nested tuples of bytes and strings, to be compared later."""
     if isinstance(value, np.ndarray):
         return (value.dtype.str, value.shape, value.tobytes())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -22,7 +23,7 @@ def snapshot(value: Any) -> Any:
         return tuple((snapshot(key), snapshot(item)) for key, item in value.items())
     if isinstance(value, (list, tuple)):
         return tuple(map(snapshot, value))
-    return value
+    return value if isinstance(value, str) else pickle.dumps(value)
 
 
 def moved_random_states(act: Callable[[], Any]) -> list[str]:

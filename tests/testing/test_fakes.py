@@ -100,6 +100,7 @@ def test_fakes_have_the_shapes_of_the_real_values() -> None:
     assert fake(OutOfFoldProbs(), task).shape == fake(CalibratedLabels(), task).shape == (30, 4)
     assert np.allclose(fake(OutOfFoldProbs(), task).sum(axis=1), 1.0)
     assert fake(LlmNli(), task).shape == (30, 5)
+    assert fake(NliScores(nli=()), task).shape == fake(NliScores(), task).shape == (30,)
     assert fake(CrossEncoderNli(FAKE_PROFILE.nli[0]), task).shape == (30, 3)
     assert np.allclose(np.linalg.norm(fake(ClassifierStates(), task), axis=1), 1.0, atol=1e-6)
     assert fake(Neighbours(TextEmbeddings(), k=50), task).indices.shape == (30, 29)

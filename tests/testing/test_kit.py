@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,12 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from broken import (
+from kit_subjects import (
     BROKEN,
     Bare,
     Declared,
     Flipping,
     Honest,
+    Listed,
     Loading,
     Measuring,
     Misspelt,
@@ -24,6 +27,7 @@ from broken import (
     Overdeclared,
     Silent,
     Upside,
+    Wordy,
 )
 
 from ecgbench.errors import UsageError
@@ -41,6 +45,7 @@ from ecgbench.testing import (
     parametrize_with_checks,
 )
 from ecgbench.testing.base import Check, Ending, Kind, find_subject
+from ecgbench.testing.looking import moved_random_states
 from ecgbench.testing.suites import CHECKS, iter_results
 
 NEED_A_SPEC = {"target_importable", "requires_declared", "light_import"}
@@ -135,6 +140,8 @@ def test_expected_failures_name_checks_and_give_reasons() -> None:
             declare(Misspelt())
         with pytest.raises(UsageError, match=r"expected_failures\['ten_rows'\] has no reason"):
             declare(Silent())
+        with pytest.raises(UsageError, match=r"expected_failures is \['ten_rows'\]; give a mapping"):
+            declare(Listed())
 
 
 def test_an_engine_of_a_plugins_own_asks_for_a_fake_and_works_with_one() -> None:
@@ -150,8 +157,64 @@ def test_global_random_states_are_put_back() -> None:
     assert np.random.get_state()[1].tolist() == before
 
 
+@pytest.mark.slow
+def test_the_global_state_of_torch_is_watched_and_put_back() -> None:
+    import torch
+
+    before = torch.get_rng_state()
+    assert moved_random_states(lambda: torch.manual_seed(0)) == ["torch"]
+    assert moved_random_states(lambda: torch.rand(1, generator=torch.Generator())) == []
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_what_was_raised_is_said_with_its_line_and_kept_as_the_cause() -> None:
+    with pytest.raises(CheckFailedError) as failed:
+        detectors.empty_and_unicode_texts(Wordy())
+    line = inspect.getsourcelines(Wordy)[1] + 3
+    assert f"it raised IndexError: list index out of range (line {line}); it must hold that" in str(failed.value)
+    assert isinstance(failed.value.__cause__, IndexError)
+
+
+def test_of_an_installed_plugin_the_module_of_its_hooks_must_be_light_and_its_requirements_are_declared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "guest-1.0.dist-info"
+    folder.mkdir()
+    requirement = "Requires-Dist: pytest\n"
+    (folder / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: guest\nVersion: 1.0\n{requirement}", encoding="utf-8"
+    )
+    (folder / "entry_points.txt").write_text("[ecgbench]\nguest = guest_hooks\n", encoding="utf-8")
+    (tmp_path / "guest_hooks.py").write_text(GUEST_HOOKS, encoding="utf-8")
+    (tmp_path / "guest_rank.py").write_text(GUEST_CLASS, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    subject = find_subject(importlib.import_module("guest_rank").Mine())
+    assert subject.is_registered
+    assert subject.entry.spec.name == "guest"
+    assert failures(subject.instance).keys() == {"light_import", "requires_declared"}
+    assert "importing guest_hooks loads scipy" in failures(subject.instance)["light_import"]
+    assert "guest_rank imports kit_subjects" in failures(subject.instance)["requires_declared"]
+
+
+GUEST_CLASS = """
+from kit_subjects import Honest
+
+class Mine(Honest):
+    def findings(self, task, artifacts):
+        import pytest
+        return ()
+"""
+GUEST_HOOKS = """
+import scipy
+from ecgbench.hookspecs import hookimpl
+from ecgbench.specs import DetectorSpec
+
+@hookimpl
+def ecgbench_detectors():
+    return [DetectorSpec("guest", "guest_rank:Mine", "a guest")]
+"""
 CONFORMANCE = """
-from broken import Declared, Honest, Overdeclared
+from kit_subjects import Declared, Honest, Overdeclared
 from ecgbench.testing import parametrize_with_checks
 
 @parametrize_with_checks([Honest(), Declared(), Overdeclared()])

@@ -330,6 +330,11 @@ class Silent(Honest):
     expected_failures: ClassVar[Mapping[str, str]] = {"ten_rows": " "}
 
 
+@dataclass(frozen=True)
+class Listed(Honest):
+    expected_failures: ClassVar[Any] = ["ten_rows"]
+
+
 BROKEN: list[tuple[Any, str, str]] = [
     (Thawed(), "parameters_round_trip", "Thawed is no frozen dataclass"),
     (Bare(3), "parameters_round_trip", "k has no default"),
