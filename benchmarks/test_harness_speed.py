@@ -65,10 +65,10 @@ def ecgbench_detectors() -> list[DetectorSpec]:
     return [DetectorSpec("noop", f"{__name__}:NoOp", "does nothing")]
 
 
-def seconds_of(command: list[str]) -> float:
+def seconds_of(command: list[str], env: dict[str, str] | None = None) -> float:
     """Return the wall time of a process."""
     started = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True, env=env)
     return time.perf_counter() - started
 
 

@@ -22,7 +22,6 @@ def plan(arguments: RunArguments) -> None:
     It takes every option of `run`. A built-in dataset is fetched where the cache lacks it, since the plan counts
     its texts. Times are what runs in this cache took, else shipped figures with their source.
     """
-    from ecgbench.api import results_file
     from ecgbench.cli.reporter import make_reporter
     from ecgbench.grid.plan import plan_grid
     from ecgbench.grid.prepare import prepare
@@ -34,7 +33,7 @@ def plan(arguments: RunArguments) -> None:
     store = opt.open_cache(arguments.cache, create=False)
     with make_reporter(quiet=arguments.quiet) as reporter:
         grid = prepare(built, plugins, store, offline=arguments.offline, reporter=reporter)
-    planned = plan_grid(grid, cache=store, results=results_file(arguments.out, built), rerun=rerun)
+    planned = plan_grid(grid, cache=store, results=arguments.out / "results" / f"{built.name}.jsonl", rerun=rerun)
     _print(planned, as_json=arguments.json)
 
 

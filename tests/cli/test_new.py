@@ -75,15 +75,6 @@ def test_the_module_runs_as_a_plugin_file(workspace: Workspace, kind: str) -> No
         assert float(str(places["oracle"])) > 0.9
 
 
-@pytest.mark.slow
-def test_the_detector_runs_as_a_plugin_file_on_a_real_classifier(workspace: Workspace) -> None:
-    line = ["--noise", "uniform", "--dataset", "toy", "--detectors", "my_detector,my_detector[folds=3]"]
-    done = workspace.cli("run", *line, *as_plugin(workspace, "detector"), *workspace.options)
-    assert done.code == 0, done.err
-    assert {record.status for record in workspace.records} == {"ok"}
-    assert len({record.scores for record in workspace.records if record.detector == "my_detector"}) == 2
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_next_commands_are_those_of_this_package(workspace: Workspace, kind: str) -> None:
     done = workspace.cli("new", kind, "my_own", "--out", str(workspace.folder / "a folder"))
