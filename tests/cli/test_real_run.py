@@ -48,6 +48,7 @@ def run(workspace: Workspace, noise: str) -> None:
     options = ["--cache", str(workspace.folder / "cache"), "--out", str(workspace.folder / "out")]
     done = workspace.cli("run", "--detectors", "all", "--noise", noise, "--n", str(N), *options)
     assert done.code == 0, done.err
+    assert "global random state" not in done.out  # of no built-in detector
 
 
 def test_all_detectors_run_on_real_models_and_ask_the_language_model_nothing_twice(prepared: Workspace) -> None:
