@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tiny_llm import byte_level, space_first
+from tiny_llm import QWENS_WORDS, byte_level, space_first
 
 from ecgbench.engines.llm.base import Prompt
 from ecgbench.engines.llm.tokens import PromptTokens
@@ -14,8 +14,10 @@ ASKED = [
     Prompt(INSTRUCTION, f" {text}", chat=True) for text in ("The plums are sweet.", "figs", "nobody  buys; it rots")
 ]
 
+KINDS = {"GPT-2's": byte_level(bos=True), "Qwen's": byte_level(words=QWENS_WORDS), "Mistral's": space_first()}
 
-@pytest.mark.parametrize("tokenizer", [byte_level(), space_first()], ids=["Qwen's", "Mistral's"])
+
+@pytest.mark.parametrize("tokenizer", KINDS.values(), ids=KINDS)
 def test_head_and_rows_of_a_chat_are_the_framed_message(tokenizer):
     encoded = PromptTokens(tokenizer, "tiny").encode(ASKED)
     for prompt, row in zip(ASKED, encoded.rows, strict=True):
@@ -24,7 +26,7 @@ def test_head_and_rows_of_a_chat_are_the_framed_message(tokenizer):
             message, add_generation_prompt=True, enable_thinking=False, tokenize=False
         )
         assert encoded.head + row == tokenizer(framed, add_special_tokens=False).input_ids
-    assert tokenizer.decode(encoded.head).endswith("Note:")
+    assert tokenizer.decode(encoded.head).endswith("It is one")
 
 
 def test_a_model_that_can_think_aloud_is_told_not_to():
@@ -42,23 +44,43 @@ def test_special_tokens_that_a_text_spells_are_text(chat):
     for special in tokenizer.all_special_ids:
         assert encoded.head.count(special) == other.head.count(special)
         assert encoded.rows[0].count(special) == other.rows[0].count(special)
-    assert tokenizer.decode(encoded.rows[0]).startswith(spelled.suffix)
+    assert tokenizer.decode(encoded.rows[0]).startswith(str(spelled))
 
 
 def test_continued_text_begins_with_the_models_first_token_and_goes_on_without():
     tokenizer = byte_level(bos=True)
-    encoded = PromptTokens(tokenizer, "tiny").encode([Prompt("Note:", " figs"), Prompt("Note:", " plums")])
-    assert encoded.head == tokenizer("Note:").input_ids
+    encoded = PromptTokens(tokenizer, "tiny").encode([Prompt("It is", f" {fruit}") for fruit in ("figs", "plums")])
+    assert encoded.head == tokenizer("It").input_ids
     assert encoded.head[0] == tokenizer.bos_token_id
-    assert [tokenizer.decode(row) for row in encoded.rows] == [" figs", " plums"]
+    assert [tokenizer.decode(row) for row in encoded.rows] == [" is figs", " is plums"]
 
 
-@pytest.mark.parametrize("tokenizer", [byte_level(bos=True), space_first()], ids=["Qwen's", "Mistral's"])
-def test_worked_examples_that_end_in_an_empty_line_have_the_tokens_of_the_whole_prompt(tokenizer):
-    prompts = [Prompt("Note: figs\nVerdict: fresh\n\n", f"Note: {text}\nVerdict:") for text in ("plums", "it  rots;")]
+@pytest.mark.parametrize("tokenizer", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("end", [".\n\n", "\n\n", ".\n\nNote:", ":", ""])
+def test_worked_examples_and_item_have_the_tokens_of_the_whole_prompt_wherever_the_item_begins(tokenizer, end):
+    shown = f"Note: figs\nVerdict: fresh and firm{end}"
+    prompts = [Prompt(shown, f"{own}\nVerdict:") for own in ("Note: plums", " it  rots;", "\n\nfigs")]
     encoded = PromptTokens(tokenizer, "tiny").encode(prompts)
+    assert len(encoded.head) > 5
     for prompt, row in zip(prompts, encoded.rows, strict=True):
         assert encoded.head + row == tokenizer(str(prompt)).input_ids
+
+
+def test_a_prompt_with_nothing_to_share_has_its_tokens_in_its_row():
+    encoded = PromptTokens(byte_level(), "tiny").encode([Prompt("", "figs")])
+    assert (encoded.head, encoded.rows) == ([], [byte_level()("figs").input_ids])
+
+
+def test_labels_of_a_chat_are_scored_as_the_template_writes_a_reply():
+    tokenizer = space_first()
+    tokens = PromptTokens(tokenizer, "tiny")
+    message = {"role": "user", "content": str(ASKED[0])}
+    for label in ("fresh", "spoiled"):
+        reply = {"role": "assistant", "content": label}
+        framed = tokenizer.apply_chat_template([message, reply], tokenize=False)
+        written = tokenizer(framed, add_special_tokens=False).input_ids
+        (prompt,) = (tokens.encode(ASKED[:1]).head + row for row in tokens.encode(ASKED[:1]).rows)
+        assert tokens.encode_labels((label,), chat=True) == [written[len(prompt) : len(prompt) + 1]]
 
 
 def test_text_is_continued_without_the_space_that_a_tokenizer_puts_first():

@@ -8,7 +8,7 @@ from typing import Any
 CORPUS = (
     "The plums are firm and sweet. The apples rot; nobody buys them any more.",
     "What is the verdict? It is one of: fresh, spoiled. Reply with that label only. Note: a crate of figs leaks.",
-    "Figs.\n\n",  # at the end of a text an empty line is one token, between two words it is two
+    "Figs\n\n and plums.\n\n",  # so that an empty line may be one token, alone or with the point before it
 )
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}"
@@ -23,12 +23,21 @@ INSTRUCT = (
 """The frame of Mistral, whose message begins behind a space."""
 
 
-def byte_level(template: str | None = CHATML, *, bos: bool = False) -> Any:
-    """Make a tokenizer of GPT-2's kind, with or without a token that every text begins with."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+QWENS_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+"""How Qwen's tokenizer parts words, and Llama 3's much alike: line ends go with the point before them."""
+
+
+def byte_level(template: str | None = CHATML, *, bos: bool = False, words: str | None = None) -> Any:
+    """Make a tokenizer of GPT-2's kind, with or without a token that every text begins with, or of these words."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=words is None)
+    split = [] if words is None else [pre_tokenizers.Split(Regex(words), "isolated")]
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*split, to_bytes])
     tokenizer.decoder = decoders.ByteLevel()
     special = ["<|im_end|>", "<|im_start|>", "<s>"]
     alphabet = pre_tokenizers.ByteLevel.alphabet()

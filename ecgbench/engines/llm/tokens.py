@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,11 +27,21 @@ class EncodedPrompts:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """What a chat template puts before a user's message, behind it and behind the reply."""
+    """What a chat template puts before a user's message, behind it, between that and the reply, and behind that."""
 
     before: str
     behind: str
+    lead: str
     end: str
+
+
+def _find_cut(prefix: str) -> int:
+    """Return where a prompt's prefix may be cut: before the last space between two letters, 0 where there is none.
+
+    Elsewhere tokens reach across: some tokenizers join an empty line with the point before it, others with the
+    word behind it.
+    """
+    return max((between.start() for between in re.finditer(r"(?<=[^\W\d_]) (?=[^\W\d_])", prefix)), default=0)
 
 
 @dataclass
@@ -43,22 +54,22 @@ class PromptTokens:
     def encode(self, prompts: Sequence[Prompt]) -> EncodedPrompts:
         """Encode prompts that share prefix and form; raises UsageError where a chat model has no chat template.
 
+        Head and row together are the tokens of the whole prompt, so the head ends where every tokenizer parts words.
+
         What a text says is text, also where it spells a special token: those come from tokenizer and template alone.
         """
         ((prefix, chat),) = {(prompt.prefix, prompt.chat) for prompt in prompts}
         tail = self._encode_frame(self._frame.behind) if chat else []
-        # White space goes with the word behind it: tokens are then those of the whole prompt.
-        shared = prefix.rstrip()
-        gap = prefix[len(shared) :]
-        head = self._encode_chat_head(shared) if chat else self._encode_start(shared)
-        return EncodedPrompts(head, [self._encode(gap + prompt.suffix) + tail for prompt in prompts])
+        cut = _find_cut(prefix)
+        head = self._encode_chat_head(prefix[:cut]) if chat else self._encode_start(prefix[:cut])
+        return EncodedPrompts(head, [self._encode(prefix[cut:] + prompt.suffix) + tail for prompt in prompts])
 
     def encode_labels(self, labels: Sequence[str], *, chat: bool) -> list[list[int]]:
         """Return the ids that are scored of each label: one each where the first tokens differ, for they decide.
 
         Else all of the label and what ends it, a line or the model's turn, so that no label is the start of another.
         """
-        lead = "" if chat else " "
+        lead = self._frame.lead if chat else " "
         names = [self._encode(f"{lead}{label}") for label in labels]
         if len({ids[0] for ids in names}) == len(names):
             return [ids[:1] for ids in names]
@@ -108,9 +119,13 @@ class PromptTokens:
                 "or --set profile.llm.style=few_shot"
             )
         asked = [{"role": "user", "content": _MESSAGE}]
-        before, _, behind = self._render(asked, add_generation_prompt=True).partition(_MESSAGE)
+        question = self._render(asked, add_generation_prompt=True)
+        before, _, behind = question.partition(_MESSAGE)
         whole = self._render([*asked, {"role": "assistant", "content": _REPLY}], add_generation_prompt=False)
-        return _Frame(before, behind, whole.partition(_REPLY)[2])
+        answered, _, end = whole.partition(_REPLY)
+        # Mistral's puts a space there; what is no white space is not of the reply, such as thoughts left out.
+        lead = answered.removeprefix(question)
+        return _Frame(before, behind, lead if lead.isspace() else "", end)
 
     def _render(self, messages: list[dict[str, str]], *, add_generation_prompt: bool) -> str:
         # Templates read what they know of: Qwen3 would think aloud first, Llama would put in today's date.

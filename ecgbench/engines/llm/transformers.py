@@ -184,6 +184,8 @@ class TransformersLlm:
         """Return the keys and values of a prefix, computed on first use."""
         import torch
 
+        if not head:
+            return SharedPrefix()
         key = tuple(head)
         if key not in self._prefixes:
             if len(self._prefixes) >= KEPT_PREFIXES:
