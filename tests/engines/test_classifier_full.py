@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from test_cross_encoder import save_tokenizer
+from tiny_encoders import save_tiny_roberta
 
 from ecgbench.artifacts.base import Artifacts
 from ecgbench.artifacts.classifier import OutOfFoldProbs, TrainingDynamics
@@ -35,31 +35,6 @@ pytest.importorskip("accelerate")
 WORDS = ("film", "plot", "very", "the", "a", "not")
 N = 24
 NO_INPUTS = cast(Artifacts, {})
-
-
-def save_tiny_roberta(folder: Path, *, dropout: float = 0.1) -> ClassifierSettings:
-    """Save a random RoBERTa of two layers with a byte-level tokenizer; returns settings that learn quickly."""
-    import torch
-    from transformers import RobertaConfig, RobertaModel
-
-    config = RobertaConfig(
-        vocab_size=save_tokenizer(folder),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=130,
-        type_vocab_size=1,
-        bos_token_id=0,
-        pad_token_id=1,
-        eos_token_id=2,
-        hidden_dropout_prob=dropout,
-        attention_probs_dropout_prob=dropout,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        RobertaModel(config).save_pretrained(folder)
-    return ClassifierSettings(str(folder), trained_layers=None, batch_size=8, learning_rate=1e-2, max_tokens=40)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tiny_encoders import BART, ROBERTA, save_nli_model
 
 from answering import answer
 from ecgbench.artifacts.llm import Explanations
@@ -19,68 +20,11 @@ from ecgbench.errors import UsageError
 from ecgbench.profiles import EMBEDDED, CrossEncoderSettings
 from ecgbench.prompts import Explanation
 
-ROBERTA = ("CONTRADICTION", "NEUTRAL", "ENTAILMENT")
-BART = ("entailment", "contradiction", "neutral")
 PAIRS = [
     ("Evidence: wet; grey | Rationale: Water fell.", "The weather is dry."),
     ("Evidence: blue sky | Rationale: No clouds, all day long.", "The weather is wet."),
     ("Evidence: </s> | Rationale: A tag.", "The weather is dry."),
 ]
-
-
-def save_tokenizer(folder: Path, *, length: int = 128) -> int:
-    """Save a byte-level tokenizer in RoBERTa's and BART's format; returns its size."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    special = ["<s>", "<pad>", "</s>", "<unk>"]
-    words = [*special, *sorted(pre_tokenizers.ByteLevel.alphabet())]
-    core = Tokenizer(models.BPE(vocab={word: i for i, word in enumerate(words)}, merges=[], unk_token="<unk>"))
-    core.pre_tokenizer, core.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    core.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
-    named = {f"{name}_token": word for name, word in zip(("bos", "pad", "eos", "unk"), special, strict=True)}
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=core, model_max_length=length, cls_token="<s>", sep_token="</s>", **named
-    )
-    tokenizer.save_pretrained(folder)
-    return len(words)
-
-
-def save_model(folder: Path, names: Sequence[str], *, kind: str = "roberta", seed: int = 0) -> CrossEncoderSettings:
-    """Save a random two-layer model with these class names as safetensors, and its tokenizer."""
-    import torch
-    from transformers import (
-        BartConfig,
-        BartForSequenceClassification,
-        RobertaConfig,
-        RobertaForSequenceClassification,
-    )
-
-    size = save_tokenizer(folder)
-    shared: dict[str, Any] = {
-        "vocab_size": size,
-        "id2label": dict(enumerate(names)),
-        "label2id": {name: i for i, name in enumerate(names)},
-        "bos_token_id": 0,
-        "pad_token_id": 1,
-        "eos_token_id": 2,
-        "max_position_embeddings": 130,
-        "init_std": 1.0,
-        "initializer_range": 1.0,
-    }
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        if kind == "bart":
-            sizes = dict.fromkeys(("encoder_layers", "decoder_layers"), 1)
-            sizes |= dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), 2)
-            sizes |= dict.fromkeys(("encoder_ffn_dim", "decoder_ffn_dim"), 32)
-            model: Any = BartForSequenceClassification(BartConfig(d_model=16, **sizes, **shared))
-        else:
-            sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-            model = RobertaForSequenceClassification(RobertaConfig(type_vocab_size=1, **sizes, **shared))
-    model.save_pretrained(folder)
-    assert (folder / "model.safetensors").is_file()
-    return CrossEncoderSettings(str(folder), max_tokens=100)
 
 
 def plain_probabilities(settings: CrossEncoderSettings, pair: tuple[str, str]) -> dict[str, float]:
@@ -97,7 +41,7 @@ def plain_probabilities(settings: CrossEncoderSettings, pair: tuple[str, str]) -
 
 @pytest.mark.parametrize(("kind", "names"), [("roberta", ROBERTA), ("bart", BART)])
 def test_columns_follow_the_names_in_the_models_configuration(kind: str, names: Sequence[str], tmp_path: Path) -> None:
-    settings = save_model(tmp_path, names, kind=kind)
+    settings = save_nli_model(tmp_path, names, kind=kind)
     found = load_cross_encoder(settings, tmp_path).classify(PAIRS[:2])
     assert (found.dtype, found.shape) == (np.float64, (2, 3))
     for row, pair in zip(found, PAIRS, strict=False):
@@ -107,7 +51,7 @@ def test_columns_follow_the_names_in_the_models_configuration(kind: str, names: 
 
 
 def test_an_ensemble_of_two_architectures_gives_the_mean_of_contradiction_less_entailment(tmp_path: Path) -> None:
-    models = save_model(tmp_path / "a", ROBERTA), save_model(tmp_path / "b", BART, kind="bart")
+    models = save_nli_model(tmp_path / "a", ROBERTA), save_nli_model(tmp_path / "b", BART, kind="bart")
     explained = (Explanation("wet", ("rain",), "It pours."), None, Explanation("dry", ("sun",), "It is bright."))
     task = DetectionTask(("", "", ""), np.array([1, 0, 1]), TaskDescription("weather", ("wet", "dry")))
     given: Any = {Explanations(EMBEDDED.llm): explained}
@@ -127,7 +71,7 @@ def test_an_ensemble_of_two_architectures_gives_the_mean_of_contradiction_less_e
 
 @pytest.mark.parametrize("kind", ["roberta", "bart"])
 def test_a_pair_is_judged_alike_alone_and_in_a_batch(kind: str, tmp_path: Path) -> None:
-    judge = load_cross_encoder(save_model(tmp_path, BART, kind=kind), tmp_path)
+    judge = load_cross_encoder(save_nli_model(tmp_path, BART, kind=kind), tmp_path)
     together = judge.classify(PAIRS)
     alone = np.concatenate([judge.classify([pair]) for pair in PAIRS])
     np.testing.assert_allclose(together, alone, atol=1e-5)
@@ -136,7 +80,7 @@ def test_a_pair_is_judged_alike_alone_and_in_a_batch(kind: str, tmp_path: Path) 
 
 
 def test_only_the_premise_is_cut_and_at_its_end(tmp_path: Path) -> None:
-    judge = load_cross_encoder(save_model(tmp_path, ROBERTA), tmp_path)
+    judge = load_cross_encoder(save_nli_model(tmp_path, ROBERTA), tmp_path)
     long = judge.classify([("w" * 500, "The weather is wet.")])
     room = judge.max_tokens - len("The weather is wet.") - 4
     np.testing.assert_allclose(long, judge.classify([("w" * room, "The weather is wet.")]), atol=1e-5)
@@ -145,7 +89,7 @@ def test_only_the_premise_is_cut_and_at_its_end(tmp_path: Path) -> None:
 
 
 def test_the_tokenizers_own_limit_counts_where_it_is_lower(tmp_path: Path) -> None:
-    settings = save_model(tmp_path, ROBERTA)
+    settings = save_nli_model(tmp_path, ROBERTA)
     assert load_cross_encoder(settings, tmp_path).max_tokens == 100
     assert load_cross_encoder(CrossEncoderSettings(settings.model), tmp_path).max_tokens == 128
 
@@ -171,7 +115,7 @@ def test_a_model_that_does_not_name_just_the_three_classes_is_refused_in_one_lin
 
 
 def test_a_saved_model_without_class_names_is_refused(tmp_path: Path) -> None:
-    settings = save_model(tmp_path, ("LABEL_0", "LABEL_1", "LABEL_2"))
+    settings = save_nli_model(tmp_path, ("LABEL_0", "LABEL_1", "LABEL_2"))
     with pytest.raises(UsageError, match="LABEL_0, LABEL_1, LABEL_2"):
         load_cross_encoder(settings, tmp_path)
 
@@ -180,7 +124,7 @@ def test_pickled_weights_are_not_read(tmp_path: Path) -> None:
     import torch
     from safetensors.torch import load_file
 
-    settings = save_model(tmp_path, ROBERTA)
+    settings = save_nli_model(tmp_path, ROBERTA)
     weights = tmp_path / "model.safetensors"
     torch.save(load_file(weights), tmp_path / "pytorch_model.bin")
     weights.unlink()
@@ -191,7 +135,7 @@ def test_pickled_weights_are_not_read(tmp_path: Path) -> None:
 def test_loading_leaves_the_global_random_state_alone(tmp_path: Path) -> None:
     import torch
 
-    settings = save_model(tmp_path, ROBERTA)
+    settings = save_nli_model(tmp_path, ROBERTA)
     state = torch.random.get_rng_state()
     load_cross_encoder(settings, tmp_path).classify(PAIRS)
     assert torch.equal(state, torch.random.get_rng_state())

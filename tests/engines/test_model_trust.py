@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_cross_encoder import ROBERTA, save_model
+from tiny_encoders import ROBERTA, save_nli_model
 from tiny_llm import byte_level
 from tiny_llm import save_model as save_llm
 
@@ -48,7 +48,7 @@ def save(engine: str, folder: Path) -> None:
     if engine == "language model":
         save_llm(folder, "Llama", byte_level())
     else:
-        save_model(folder, ROBERTA)
+        save_nli_model(folder, ROBERTA)
 
 
 class Trap:
