@@ -12,6 +12,14 @@ class EcgbenchError(Exception):
     exit_code = 1
 
 
+def one_line(error: BaseException) -> str:
+    """Return an error's own words on one line; an error of a plugin may not be able to say them."""
+    try:
+        return " ".join(str(error).split())
+    except Exception:
+        return "(its message cannot be read)"
+
+
 class UsageError(EcgbenchError):
     """Report a wrong option, name, parameter or suite file."""
 

@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.util
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 import pluggy
 
 from ecgbench import hookspecs
-from ecgbench.errors import PluginConflictError, UsageError
+from ecgbench.errors import PluginConflictError, UsageError, one_line
 from ecgbench.registry import Registered, Registry
 from ecgbench.specs import DatasetSpec, DetectorSpec, MetricSpec, NoiseModelSpec, Spec
 
@@ -27,6 +28,8 @@ DISABLE_VARIABLE = "ECGBENCH_DISABLE_PLUGINS"
 FILE_VERSION = "file"
 FILE_MODULE = "ecgbench_file_plugin_"
 LONGEST_REASON = 300
+NAME = re.compile(r"[^\W_][\w-]*")
+"""What one can type: no part of name[parameter=value], file:PATH or NAME.PARAMETER=VALUE."""
 HOOKS: dict[str, type[Spec]] = {
     "ecgbench_datasets": DatasetSpec,
     "ecgbench_noise_models": NoiseModelSpec,
@@ -173,7 +176,7 @@ def _load_one(manager: pluggy.PluginManager, candidate: _Candidate) -> tuple[Plu
         logger.debug("plugin %s failed", key, exc_info=True)
         if manager.has_plugin(key):
             manager.unregister(name=key)
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
+        reason = f"{type(error).__name__}: {one_line(error)}"[:LONGEST_REASON]
         if candidate.version == FILE_VERSION:
             raise UsageError(f"plugin file {candidate.distribution!r} does not load: {reason}: mend it") from error
         return Plugin(candidate.name, candidate.distribution, candidate.version, reason=reason), []
@@ -188,7 +191,17 @@ def _iter_specs(manager: pluggy.PluginManager, module: Any) -> Iterator[tuple[st
             for spec in answer:
                 if not isinstance(spec, kind):
                     raise TypeError(f"{hook} must return {kind.__name__} objects, not {type(spec).__name__}")
+                _validate_spec(spec)
                 yield hook, spec
+
+
+def _validate_spec(spec: Spec) -> None:
+    """Raise TypeError or ValueError for a spec that a record, a listing or the command line could not take."""
+    texts = (spec.name, spec.target, spec.summary, *spec.requires)
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError(f"a spec's name, target, summary and requires are text, not as in {spec!r}")
+    if not NAME.fullmatch(spec.name):
+        raise ValueError(f"{spec.name!r} is no name: begin with a letter or digit and use letters, digits, '_' and '-'")
 
 
 def _reject_duplicates(kind: str, registered: Sequence[Registered[Any]]) -> None:

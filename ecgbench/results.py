@@ -19,6 +19,7 @@ from typing import Any, Self
 
 from ecgbench.errors import EcgbenchError, UsageError
 from ecgbench.store.keys import canonical_json, digest
+from ecgbench.strict_json import parse_json
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class CellRecord:
     `scores` and `ranking` are digests of the raw scores and of their tie-averaged ranks.
     `seconds` is the time of `score` alone, `artifact_seconds` what its artifacts took when computed.
     `failed_attempts` counts model replies that never became valid, over all artifacts of the cell.
-    `findings` are the detector's own words.
+    `findings` are the detector's own words, and the harness's where its code used a global random state.
     `redundant`: Spearman's correlation with each detector of the task, known when this one ended, where it is
     above .99 either way. Of a pair the later record holds it.
     `artifact_facts`: what its artifacts say of themselves, such as the recall of an approximate index.
@@ -211,17 +212,13 @@ def _read_line(path: Path, number: int, line: bytes) -> CellRecord:
 
 def _parse(line: str) -> dict[str, Any]:
     try:
-        values = json.loads(line, parse_constant=_refuse_constant)
+        values = parse_json(line)
     except ValueError as error:
-        raise EcgbenchError(f"not JSON: {error}") from error
+        raise EcgbenchError(f"not JSON of a record: {_shorten(str(error))}") from error
     for fault in _validator()(values):
         where = "/".join(str(step) for step in fault.absolute_path)
         raise EcgbenchError(f"{where or 'record'}: {_shorten(fault.message)}")
     return dict(values)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON; an undefined metric is null")
 
 
 def _shorten(message: str) -> str:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,24 @@ import pytest
 from ecgbench.cli import main
 from ecgbench.results import CellRecord, read_results_folder
 
+PACKAGES = Path(__file__).parent / "plugins" / "packages"
 TOY = Path(__file__).parent / "plugins" / "toy.py"
 COMMAND = [sys.executable, "-P", "-c", "from ecgbench.cli import main; main()"]
+
+
+def install(folder: Path, name: str, code: str) -> None:
+    """Lay a distribution with one module and one entry point into a folder, as pip would."""
+    (folder / f"{name}.py").write_text(code, encoding="utf-8")
+    info = folder / f"{name}-1.5.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.5\n")
+    (info / "entry_points.txt").write_text(f"[ecgbench]\n{name}_plugin = {name}\n")
+
+
+def facts(folder: Path) -> dict[str, CellRecord]:
+    """Return the records below a folder by cell, without what a clock gave."""
+    records = read_results_folder(folder / "results")
+    return {r.cell_key: replace(r, seconds=0.0, artifact_seconds=0.0, created_at="") for r in records}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import TOY, Workspace
+from conftest import TOY, Workspace, install
 from ecgbench.errors import PluginConflictError, UsageError
 from ecgbench.plugins import load_plugins
 
@@ -22,15 +22,6 @@ def write(folder: Path, name: str, code: str) -> Path:
     path = folder / f"{name}.py"
     path.write_text(textwrap.dedent(code))
     return path
-
-
-def install(folder: Path, name: str, code: str) -> None:
-    """Lay a distribution with one entry point into a folder, as pip would."""
-    write(folder, name, code)
-    info = folder / f"{name}-1.5.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.5\n")
-    (info / "entry_points.txt").write_text(f"[ecgbench]\n{name}_plugin = {name}\n")
 
 
 @pytest.mark.parametrize(

@@ -83,9 +83,10 @@ def resume_command() -> str:
 
 
 def _describe(error: Exception) -> str:
+    from ecgbench.cli.printable import to_printable
     from ecgbench.errors import EcgbenchError
 
-    text = " ".join(str(error).split())
+    text = to_printable(str(error))
     if isinstance(error, EcgbenchError):
         return text
     return f"unexpected {type(error).__name__}: {text}; `ecgbench --debug ...` shows where"

@@ -26,6 +26,7 @@ ListChecks = Annotated[bool, typer.Option("--list", help="Show every check with 
 
 def check(names: Names = None, plugin: opt.PluginFiles = None, list_checks: ListChecks = False) -> None:
     """Make the checks of the conformance kit, on made-up data and without a model; exit 1 where one fails."""
+    from ecgbench.cli.stdout import plugins_print_to_stderr
     from ecgbench.errors import UsageError
 
     if list_checks:
@@ -34,7 +35,8 @@ def check(names: Names = None, plugin: opt.PluginFiles = None, list_checks: List
     if not names:
         raise UsageError("nothing to check; give names, such as `ecgbench check ecg`, or --list for the checks")
     plugins = opt.load_plugins_or_warn(plugin)
-    found = [one for text in names for one in _find(text, plugins)]
+    with plugins_print_to_stderr():
+        found = [one for text in names for one in _find(text, plugins)]
     endings = Counter(ending for kind, entry, params in found for ending in _check_one(kind, entry, params))
     raise typer.Exit(1 if endings["FAILED"] else 0)
 
@@ -62,23 +64,30 @@ def _find(text: str, plugins: Plugins) -> list[tuple[Kind, Registered[Any], Any]
 
 
 def _check_one(kind: Kind, entry: Registered[Any], params: Any) -> Iterator[str]:
-    """Print a line a check and yield how each ended; what cannot be built fails in the first alone."""
+    """Print a line a check and yield how each ended."""
+    from ecgbench.cli.stdout import iter_with_plugins_on_stderr
     from ecgbench.grid.selection import Selection
+    from ecgbench.testing.base import Ending
+
+    typer.echo(to_printable(f"{kind} {Selection(entry.spec.name, params)} ({entry.distribution} {entry.version})"))
+    endings: Counter[str] = Counter()
+    for result in iter_with_plugins_on_stderr(_iter_results(kind, entry, params)):
+        endings[result.ending] += 1
+        yield _print_result(result)
+    typer.echo("  " + ", ".join(f"{endings[ending]} {ending}" for ending in Ending if endings[ending]))
+
+
+def _iter_results(kind: Kind, entry: Registered[Any], params: Any) -> Iterator[Result]:
+    """Yield the result of each check; where the target is not there no other can be made."""
     from ecgbench.testing.base import Ending, Subject, make_check
     from ecgbench.testing.common import target_importable
     from ecgbench.testing.suites import iter_results
 
-    typer.echo(to_printable(f"{kind} {Selection(entry.spec.name, params)} ({entry.distribution} {entry.version})"))
     first = make_check(target_importable, Subject(kind, None, entry), {})
     if first.ending is Ending.FAILED:
-        yield _print_result(first)
-        typer.echo("  the other checks need it")
-        return
-    endings: Counter[str] = Counter()
-    for result in iter_results(Subject(kind, entry.build(params), entry)):
-        endings[result.ending] += 1
-        yield _print_result(result)
-    typer.echo("  " + ", ".join(f"{endings[ending]} {ending}" for ending in Ending if endings[ending]))
+        yield first
+    else:
+        yield from iter_results(Subject(kind, entry.build(params), entry))
 
 
 def _print_result(result: Result) -> str:

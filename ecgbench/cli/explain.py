@@ -47,6 +47,7 @@ def explain(
     The dataset tells what the labels mean. A text that begins with a dash goes after `--`.
     """
     from ecgbench.cli.reporter import make_reporter
+    from ecgbench.cli.stdout import plugins_print_to_stderr
     from ecgbench.errors import UsageError
     from ecgbench.grid.explain import check_texts, explain_texts, load_calibration
     from ecgbench.profiles import get_profile
@@ -63,7 +64,7 @@ def explain(
     chosen = get_profile(suite.profile)
     wanted = check_texts(list(_iter_texts(texts or ["-"])))
     store = opt.open_cache(cache)
-    with make_reporter(quiet=quiet) as reporter:
+    with make_reporter(quiet=quiet) as reporter, plugins_print_to_stderr():
         data = load_calibration(suite.datasets[0], calibration, plugins, store, offline=offline, reporter=reporter)
         explained = explain_texts(wanted, data, chosen, plugins=plugins, cache=store, reporter=reporter)
     _print(explained, as_json=json)

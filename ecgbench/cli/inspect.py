@@ -33,6 +33,7 @@ def inspect(arguments: RunArguments, results: ResultsFile = None) -> None:
     --detectors, --noise and --seeds then choose among them.
     """
     from ecgbench.cli.reporter import make_reporter
+    from ecgbench.cli.stdout import iter_with_plugins_on_stderr, plugins_print_to_stderr
     from ecgbench.grid.inspection import compute_inspection, iter_inspections, narrow_grids
     from ecgbench.grid.prepare import prepare
 
@@ -42,7 +43,7 @@ def inspect(arguments: RunArguments, results: ResultsFile = None) -> None:
     plugins = arguments.load_plugins()
     store = opt.open_cache(arguments.cache)
     offline, detectors = arguments.offline, arguments.detectors
-    with make_reporter(quiet=arguments.quiet) as reporter:
+    with make_reporter(quiet=arguments.quiet) as reporter, plugins_print_to_stderr():
         suites, are_all_rebuilt = _choose(results, choice, plugins, store, offline=offline, reporter=reporter)
         grids = [prepare(built, plugins, store, offline=offline, reporter=reporter) for built in suites]
         are_named = detectors is not None and detectors.strip() != "all"
@@ -50,7 +51,8 @@ def inspect(arguments: RunArguments, results: ResultsFile = None) -> None:
         found = compute_inspection(
             grids, plugins, store, reporter=reporter, retry_failed=retry_failed, fail_fast=arguments.fail_fast
         )
-    is_complete = _print_all(iter_inspections(found), as_json=arguments.json)
+    inspections = iter_with_plugins_on_stderr(iter_inspections(found))
+    is_complete = _print_all(inspections, as_json=arguments.json)
     if not are_all_rebuilt or not is_complete:
         raise typer.Exit(1)
 
@@ -134,7 +136,7 @@ def _print_panel(panel: Panel) -> None:
     from ecgbench.cli.tables import print_table
 
     typer.echo(f"\n{to_printable(panel.title)}")
-    print_table([to_printable(name) for name in panel.columns], [[*map(to_printable, row)] for row in panel.rows])
+    print_table(panel.columns, panel.rows)
 
 
 def _as_json(inspected: TaskInspection) -> dict[str, Any]:

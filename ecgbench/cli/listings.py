@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ecgbench.cli import options as opt
+from ecgbench.cli.stdout import plugins_print_to_stderr
 
 if TYPE_CHECKING:
     from ecgbench.registry import Registered, Registry
@@ -17,6 +18,8 @@ def plugins(plugin: opt.PluginFiles = None, json: opt.Json = False) -> None:
     """List the plugins: name, version, distribution, what each adds or why it did not load."""
     from ecgbench.plugins import load_plugins
 
+    with plugins_print_to_stderr():
+        loaded = load_plugins(tuple(plugin or ())).loaded
     rows = [
         {
             "plugin": p.name,
@@ -25,14 +28,14 @@ def plugins(plugin: opt.PluginFiles = None, json: opt.Json = False) -> None:
             "status": "ok" if p.reason is None else f"failed: {p.reason}",
             "adds": ", ".join(p.names),
         }
-        for p in load_plugins(tuple(plugin or ())).loaded
+        for p in loaded
     ]
     _print(rows, as_json=json)
 
 
 def detectors(plugin: opt.PluginFiles = None, json: opt.Json = False) -> None:
     """List the detectors."""
-    _print([_describe(e) for e in opt.load_plugins_or_warn(plugin).detectors], as_json=json)
+    _print(_describe_all(opt.load_plugins_or_warn(plugin).detectors), as_json=json)
 
 
 def noises(plugin: opt.PluginFiles = None, json: opt.Json = False) -> None:
@@ -51,13 +54,20 @@ def datasets(plugin: opt.PluginFiles = None, json: opt.Json = False) -> None:
 
 
 def _list(registry: Registry[Any], *, as_json: bool) -> None:
-    rows = [_describe(entry) for entry in registry]
+    rows = _describe_all(registry)
     for row in rows:
         del row["needs"]
     _print(rows, as_json=as_json)
 
 
+def _describe_all(registry: Registry[Any]) -> list[dict[str, str]]:
+    with plugins_print_to_stderr():
+        return [_describe(entry) for entry in registry]
+
+
 def _describe(entry: Registered[Any]) -> dict[str, str]:
+    from ecgbench.grid.statuses import PLUGIN_ERRORS
+
     row = {
         "name": entry.spec.name,
         "version": entry.version,
@@ -71,7 +81,7 @@ def _describe(entry: Registered[Any]) -> dict[str, str]:
         row["parameters"] = ", ".join(f"{name}={_shown(value)}" for name, value in entry.parameters().items())
         row["needs"], missing = _needs(entry)
         row["available"] = missing or "yes"
-    except Exception as error:  # a listing shows what is broken and goes on
+    except PLUGIN_ERRORS as error:  # a listing shows what is broken and goes on
         row["available"] = f"no: {error}".splitlines()[0]
     return row
 

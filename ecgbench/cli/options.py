@@ -26,7 +26,9 @@ Settings = Annotated[
         help="A setting of the profile as NAME=VALUE, such as profile.llm.model=Qwen2.5-7B-Instruct; repeatable.",
     ),
 ]
-ExecutorName = Annotated[str, typer.Option("--executor", help="Where the work is done: local, process or ray.")]
+ExecutorName = Annotated[
+    str, typer.Option("--executor", help="local, process (what crashes or hangs ends alone) or ray.")
+]
 RayAddress = Annotated[
     str | None,
     typer.Option("--ray-address", help="Address of a Ray cluster. [default: RAY_ADDRESS, else one on this machine]"),
@@ -170,11 +172,15 @@ def _forbid_hub() -> bool:
 
 def load_plugins_or_warn(files: Sequence[Path] | None) -> Plugins:
     """Load all plugins and say on stderr which ones did not load."""
+    from ecgbench.cli.printable import to_printable
+    from ecgbench.cli.stdout import plugins_print_to_stderr
     from ecgbench.plugins import load_plugins
 
-    plugins = load_plugins(tuple(files or ()))
+    with plugins_print_to_stderr():
+        plugins = load_plugins(tuple(files or ()))
     for plugin in plugins.failed:
-        typer.echo(f"warning: plugin {plugin.name} ({plugin.distribution}) did not load: {plugin.reason}", err=True)
+        said = f"warning: plugin {plugin.name} ({plugin.distribution}) did not load: {plugin.reason}"
+        typer.echo(to_printable(said), err=True)
     return plugins
 
 

@@ -23,6 +23,7 @@ def plan(arguments: RunArguments) -> None:
     its texts. Times are what runs in this cache took, else shipped figures with their source.
     """
     from ecgbench.cli.reporter import make_reporter
+    from ecgbench.cli.stdout import plugins_print_to_stderr
     from ecgbench.grid.plan import plan_grid
     from ecgbench.grid.prepare import prepare
 
@@ -31,9 +32,10 @@ def plan(arguments: RunArguments) -> None:
     plugins = arguments.load_plugins()
     built = arguments.grid.build(plugins)
     store = opt.open_cache(arguments.cache, create=False)
-    with make_reporter(quiet=arguments.quiet) as reporter:
+    results = arguments.out / "results" / f"{built.name}.jsonl"
+    with make_reporter(quiet=arguments.quiet) as reporter, plugins_print_to_stderr():
         grid = prepare(built, plugins, store, offline=arguments.offline, reporter=reporter)
-    planned = plan_grid(grid, cache=store, results=arguments.out / "results" / f"{built.name}.jsonl", rerun=rerun)
+        planned = plan_grid(grid, cache=store, results=results, rerun=rerun)
     _print(planned, as_json=arguments.json)
 
 

@@ -21,6 +21,7 @@ def run(arguments: RunArguments) -> None:
     """
     from ecgbench.api import run_suite
     from ecgbench.cli.reporter import make_reporter
+    from ecgbench.cli.stdout import plugins_print_to_stderr
     from ecgbench.grid.runner import RunOptions
     from ecgbench.leaderboard import write_board
 
@@ -29,7 +30,7 @@ def run(arguments: RunArguments) -> None:
     built = arguments.grid.build(plugins)
     store = opt.open_cache(arguments.cache)
     out, as_json = arguments.out, arguments.json
-    with make_reporter(quiet=arguments.quiet) as reporter:
+    with make_reporter(quiet=arguments.quiet) as reporter, plugins_print_to_stderr():
         options = RunOptions(rerun, arguments.fail_fast, reporter, execution)
         records = run_suite(built, plugins, cache=store, out=out, options=options, offline=arguments.offline)
     _print(records, as_json=as_json)  # before the board, which another results file can spoil
@@ -42,15 +43,19 @@ def run(arguments: RunArguments) -> None:
 
 def _print(records: list[CellRecord], *, as_json: bool) -> None:
     if as_json:
-        typer.echo("[" + ",\n".join(record.to_json_line().strip() for record in records) + "]")
+        lines = ",\n".join(record.to_json_line().strip() for record in records)
+        # Half a character, as in a name of a file, is an escape as in the records.
+        typer.echo(f"[{lines}]".encode("utf-8", "backslashreplace").decode())
         return
     from rich.console import Console
 
+    from ecgbench.cli.printable import to_printable
     from ecgbench.leaderboard.terminal import render_table
 
     Console().print(render_table(records))
     for record in records:
         if record.status != "ok":
-            typer.echo(f"{record.detector} on {record.noise} rate {record.rate:g} seed {record.seed}: {record.reason}")
+            where = f"{record.detector} on {record.noise} rate {record.rate:g} seed {record.seed}"
+            typer.echo(to_printable(f"{where}: {record.reason}"))
     if any(record.status != "ok" for record in records):
         typer.echo("Once the cause is mended, `--rerun failed` computes these cells again.", err=True)

@@ -11,11 +11,14 @@ NAME_WIDTH = 16
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table; on a terminal it folds to the width, in a pipe it is as wide as it must be."""
+    """Print a table of any text; on a terminal it folds to the width, in a pipe it is as wide as it must be."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from ecgbench.cli.printable import to_printable
+
+    head, rows = [*map(to_printable, head)], [[*map(to_printable, row)] for row in rows]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for at, name in enumerate(head):
         widest = max(len(text) for text in (name, *(row[at] for row in rows)))

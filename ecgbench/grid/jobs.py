@@ -13,6 +13,7 @@ from ecgbench.artifacts.base import Artifact, TaskArtifact, TextArtifact, artifa
 from ecgbench.errors import StoreError, UnstorableError
 from ecgbench.grid.executors import Executor
 from ecgbench.grid.measuring import count_characters, measure, name_work
+from ecgbench.grid.random_states import describe_touched
 from ecgbench.grid.statuses import PLUGIN_ERRORS, FailedInputError, Failure, StoppedEarlyError, describe_failure
 from ecgbench.grid.values import TaskValues
 from ecgbench.grid.work import BatchWork, Outcome, ValueWork, Work
@@ -47,6 +48,7 @@ class JobRunner:
     retry_failed: bool = False
     fail_fast: bool = False
     failures: dict[tuple[Artifact[Any], int], Failure] = field(default_factory=dict)
+    _warned: set[Artifact[Any]] = field(default_factory=set)
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Compute all missing values; models are freed after the last job that loads them."""
@@ -115,7 +117,7 @@ class JobRunner:
             for position, outcome in self.executor.run(works(), progress):
                 key = drawn[position]
                 try:
-                    self._raise_if_failed(outcome)
+                    self._check(job, outcome)
                     tally.add(measure(artifact, outcome, items=len(missing[key][0].task)))
                     self.cache.objects.put(key, outcome.value, kind=job.title, seconds=outcome.seconds)
                 except PLUGIN_ERRORS as error:
@@ -153,7 +155,7 @@ class JobRunner:
         works = (BatchWork(artifact, [requests[p] for p in batch]) for batch in batches)
         with contextlib.closing(self.executor.run(works, progress)) as outcomes, self._tally(artifact) as tally:
             for position, outcome in outcomes:
-                self._raise_if_failed(outcome)
+                self._check(job, outcome)
                 asked = [requests[p] for p in batches[position]]
                 tally.add(measure(artifact, outcome, items=len(asked), characters=count_characters(asked)))
                 rows = {keys[p]: answer for p, answer in zip(batches[position], outcome.value, strict=True)}
@@ -163,9 +165,13 @@ class JobRunner:
         """Sum up what a job takes, for later plans."""
         return Calibration(self.cache.folder / CALIBRATION_FILE).tally(name_work(artifact))
 
-    def _raise_if_failed(self, outcome: Outcome) -> None:
+    def _check(self, job: Job, outcome: Outcome) -> None:
+        """Raise FailedInputError where the work failed; warn once where it used a global random state."""
         if outcome.failure is not None:
             raise FailedInputError(outcome.failure)
+        if outcome.touched and job.artifact not in self._warned:
+            self._warned.add(job.artifact)
+            logger.warning("%s %s", job.title, describe_touched(outcome.touched))
 
     def _fail(self, job: Job, tasks: Sequence[TaskValues], error: BaseException) -> None:
         if isinstance(error, StoppedEarlyError) or _is_cache_unusable(error):

@@ -21,6 +21,7 @@ from ecgbench.grid.evaluate import digest_array, digest_ranking, evaluate, valid
 from ecgbench.grid.executors import Execution, Executor, start_executor
 from ecgbench.grid.jobs import JobRunner
 from ecgbench.grid.prepare import Grid
+from ecgbench.grid.random_states import describe_touched
 from ecgbench.grid.redundancy import Redundancy
 from ecgbench.grid.rerun import Rerun, is_due
 from ecgbench.grid.sanity import SANITY_ROWS
@@ -139,7 +140,7 @@ class _CellRun:
             return cell.row.task
         assert values is not None
         if isinstance(cell.column, str):
-            return Scored(validate_scores(SANITY_ROWS[cell.column](cell.row.task), len(values.task)), (), 0.0)
+            return Scored(_score_sanity(cell.column, cell.row.task), (), 0.0)
         _, needs = cell.column.built()
         for artifact in cell.closure:
             self.jobs.raise_failure(artifact, values)
@@ -157,19 +158,24 @@ class _CellRun:
             return _finish(cell, outcome.failure)
         scored: Scored = outcome.value
         assert isinstance(cell.row.task, CorruptedTask)
-        self.cache.objects.put(
-            digest_array(scored.scores), {"scores": scored.scores}, kind="scores", seconds=scored.seconds
-        )
+        if not cell.blank.sanity:  # the oracle's scores are the truth: in no file that a detector could open
+            self.cache.objects.put(
+                digest_array(scored.scores), {"scores": scored.scores}, kind="scores", seconds=scored.seconds
+            )
         return dataclasses.replace(
             _measured(cell.blank, cell.row.task, scored.scores, self.plugins),
             status=Status.OK,
             seconds=scored.seconds,
             artifact_seconds=usage.seconds,
             failed_attempts=usage.failed_attempts,
-            findings=scored.findings,
+            findings=(*scored.findings, *([describe_touched(outcome.touched)] if outcome.touched else ())),
             artifact_facts=usage.facts,
             created_at=_now(),
         )
+
+
+def _score_sanity(name: str, task: CorruptedTask) -> FloatArray:
+    return validate_scores(SANITY_ROWS[name](task), len(task.task))
 
 
 def _sum_usage(cell: Cell, values: TaskValues) -> Usage:
@@ -195,16 +201,24 @@ def _measured(blank: CellRecord, task: CorruptedTask, scores: FloatArray, plugin
 def _iter_measured_again(
     cells: Sequence[Cell], known: Mapping[str, CellRecord], *, cache: Cache, plugins: Plugins
 ) -> Iterable[CellRecord]:
-    """Measure stored scores again where a metric was installed after the cell was run."""
+    """Measure scores again where a metric was installed after the cell was run."""
     for cell in cells:
         record = known[cell.blank.cell_key]
         if record.scores is None or set(plugins.metrics.names) <= set(record.metrics):
             continue
-        arrays = cache.objects.get(record.scores)
-        if arrays is None or not isinstance(cell.row.task, CorruptedTask):
+        if not isinstance(cell.row.task, CorruptedTask) or (scores := _find_scores(cell, record.scores, cache)) is None:
             logger.warning("the raw scores of %s left the cache: --rerun all adds the new metric", record.detector)
             continue
-        yield dataclasses.replace(_measured(record, cell.row.task, arrays["scores"], plugins), created_at=_now())
+        yield dataclasses.replace(_measured(record, cell.row.task, scores, plugins), created_at=_now())
+
+
+def _find_scores(cell: Cell, key: str, cache: Cache) -> FloatArray | None:
+    """Return the kept scores of a detector, those of a sanity row anew; None where they left the cache."""
+    if isinstance(cell.column, str):
+        assert isinstance(cell.row.task, CorruptedTask)
+        return _score_sanity(cell.column, cell.row.task)
+    arrays = cache.objects.get(key)
+    return None if arrays is None else arrays["scores"]
 
 
 def _finish(cell: Cell, failure: Failure) -> CellRecord:

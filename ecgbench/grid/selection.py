@@ -57,7 +57,7 @@ def parse_value(text: str) -> Any:
     """Read one value as TOML writes it; anything else is plain text."""
     try:
         parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
     return parsed["value"] if len(parsed) == 1 else text
 

@@ -11,6 +11,7 @@ from ecgbench.errors import (
     InvalidScoresError,
     MissingPackageError,
     NotApplicableError,
+    one_line,
 )
 from ecgbench.results import Status
 
@@ -49,6 +50,6 @@ def describe_failure(error: BaseException, *, what: str) -> Failure:
         return Failure(Status.SKIPPED, str(error))
     if isinstance(error, (InvalidScoresError, InvalidCorruptionError)):
         return Failure(Status.INVALID, str(error))
-    text = " ".join(str(error).split())[:300]
+    text = one_line(error)[:300]
     kind = "" if isinstance(error, EcgbenchError) else f"{type(error).__name__}: "
     return Failure(Status.FAILED, f"{what}: {kind}{text}".rstrip(": "))

@@ -41,8 +41,8 @@ class NoiseGrid(_Strict):
     @field_validator("seeds")
     @classmethod
     def _check_seeds(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
-        if any(seed < 0 for seed in seeds):
-            raise ValueError(f"seeds {list(seeds)} must be whole numbers of at least 0")
+        if any(not 0 <= seed < 2**63 for seed in seeds):
+            raise ValueError(f"seeds {list(seeds)} must be whole numbers from 0 to 2^63 - 1")
         return seeds
 
 
@@ -131,7 +131,7 @@ def load_suite(path: Path) -> Suite:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"suite file {str(path)!r} does not exist") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # no UTF-8, no TOML, a number or a nest without end
         raise UsageError(f"suite file {str(path)!r} cannot be read: {error}") from error
     where = f"suite file {str(path)!r}"
     suite = validate_suite(raw, where=where)

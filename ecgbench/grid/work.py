@@ -20,6 +20,7 @@ from ecgbench.engines.context import ComputeContext, EnginePool
 from ecgbench.engines.llm import TokenUsage
 from ecgbench.errors import EcgbenchError
 from ecgbench.grid.evaluate import validate_scores
+from ecgbench.grid.random_states import guard_random_states
 from ecgbench.grid.selection import Selection
 from ecgbench.grid.statuses import Failure, describe_failure
 from ecgbench.grid.values import ArtifactView
@@ -46,7 +47,7 @@ class Outcome:
     """What came of a unit of work: its value, or why there is none, and the seconds it took.
 
     `loading`: how many of the seconds went into loading models; `usage`: the tokens that language models read and
-    wrote; `device`: what it was done on.
+    wrote; `device`: what it was done on; `touched`: the libraries whose global random state it used.
     """
 
     value: Any = None
@@ -55,6 +56,7 @@ class Outcome:
     loading: float = 0.0
     usage: TokenUsage = field(default_factory=TokenUsage)
     device: str = ""
+    touched: tuple[str, ...] = ()
 
 
 class Work(ABC):
@@ -225,7 +227,8 @@ def perform(work: Work, worker: Worker) -> Outcome:
     engines = worker.engines
     usage, loading = engines.usage, engines.loading_seconds
     try:
-        value = work.perform(worker)
+        with guard_random_states() as touched:
+            value = work.perform(worker)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a plugin may even call sys.exit
@@ -236,6 +239,7 @@ def perform(work: Work, worker: Worker) -> Outcome:
         loading=engines.loading_seconds - loading,
         usage=TokenUsage(engines.usage.prompt - usage.prompt, engines.usage.reply - usage.reply),
         device=_name_device(),
+        touched=tuple(touched),
     )
 
 

@@ -46,18 +46,18 @@ def _render_task(table: Table) -> RichTable:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    # Text everywhere, since a name may hold what rich would read as markup.
-    result = RichTable(title=Text(_title(table)), title_justify="left", box=box.SIMPLE_HEAD)
+    # Text of one line everywhere, since a name may hold what rich would read as markup, or a terminal as a command.
+    result = RichTable(title=Text(one_line(_title(table))), title_justify="left", box=box.SIMPLE_HEAD)
     result.padding = (0, 1, 0, 0)  # One seed's numbers fit 80 columns.
     result.add_column("detector", overflow="fold", min_width=_NAME_WIDTH)
     for heading in (*(column.heading for column in table.columns), "seconds"):
-        result.add_column(Text(heading), justify="right")
+        result.add_column(Text(one_line(heading)), justify="right")
     result.add_column("status", overflow="fold")
     for row in table.rows:
         numbers = [str(row.estimate(column) or ABSENT) + render_mark(row, column) for column in table.columns]
         cells = [_name(row), *numbers, _seconds(row), row.status]
         style = "dim" if row.is_sanity else None if row.is_complete else "red"
-        result.add_row(*map(Text, cells), style=style)
+        result.add_row(*(Text(one_line(cell)) for cell in cells), style=style)
     if any(row.is_sanity for row in table.rows):
         result.caption = f"{SANITY_MARK} the harness's own rows, not detectors"
         result.caption_justify = "left"

@@ -6,7 +6,10 @@ import re
 from collections.abc import Sequence
 
 # An underscore between letters or digits is never emphasis: `input_knn` stays readable as it is.
-_SPECIAL = re.compile(r"[\\`*\[\]<>|~#&$!{}]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^[-+=]")
+# Colon and point: GitHub makes links of bare addresses.
+_SPECIAL = re.compile(
+    r"[\\`*\[\]<>|~#&$!{}]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^[-+=]|:(?=//)|(?<=www)\.", re.IGNORECASE
+)
 _NUMBERED = re.compile(r"^(\d+)([.)])")
 
 

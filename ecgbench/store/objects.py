@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import time
 import uuid
@@ -24,12 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecgbench.errors import StoreError, UnstorableError
-from ecgbench.store.keys import canonical_json, digest
+from ecgbench.store.keys import DIGEST_BYTES, canonical_json, digest
 
 logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 MANIFEST_SCHEMA = 1
+_KEY = re.compile(rf"[0-9a-f]{{{DIGEST_BYTES * 2}}}")
 # Writing one entry takes seconds: what is older was left by a killed run.
 _LEFTOVER_SECONDS = 3600.0
 _DAY = 86400.0
@@ -116,6 +118,8 @@ class ObjectStore:
         return len(old)
 
     def _entry(self, key: str) -> Path:
+        if not _KEY.fullmatch(key):  # a key may come from a file of records, and an entry may be removed
+            raise StoreError(f"{key!r} is no key of the cache: a key is {DIGEST_BYTES * 2} hex digits")
         return self.folder / key[:2] / key
 
     def _temporary(self, key: str) -> Path:
@@ -196,7 +200,7 @@ def _read_arrays(entry: Path) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {}
     for name, facts in _read_manifest(entry)["arrays"].items():
         path = entry / f"{name}.npy"
-        if not path.exists() or _file_digest(path) != facts["blake2b"]:
+        if not name.isidentifier() or not path.exists() or _file_digest(path) != facts["blake2b"]:
             raise _CorruptedEntryError(f"{path.name}: missing or checksum differs")
         array = np.load(path, allow_pickle=False)
         array.flags.writeable = False

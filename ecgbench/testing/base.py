@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from ecgbench.errors import EcgbenchError, UnknownNameError, UsageError
+from ecgbench.errors import EcgbenchError, UnknownNameError, UsageError, one_line
 from ecgbench.grid.selection import Selection
 from ecgbench.plugins import Plugins, load_plugins
 from ecgbench.registry import Registered, Registry, import_target
@@ -119,7 +119,7 @@ class Check:
 def _describe(error: BaseException, subject: Subject) -> str:
     """Say what was raised, and by which line of the subject's own file."""
     kind = "" if isinstance(error, EcgbenchError) else f"{type(error).__name__}: "
-    text = f"it raised {kind}{' '.join(str(error).split())}"[:LONGEST_REASON].rstrip(": ")
+    text = f"it raised {kind}{one_line(error)}"[:LONGEST_REASON].rstrip(": ")
     file = getattr(sys.modules.get(subject.target.__module__), "__file__", None)
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     return f"{text} (line {lines[-1]})" if lines else text

@@ -6,11 +6,12 @@ import dataclasses
 import pickle
 import random
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+
+from ecgbench.grid.random_states import guard_random_states
 
 
 def snapshot(value: Any) -> Any:
@@ -29,36 +30,22 @@ def snapshot(value: Any) -> Any:
 def moved_random_states(act: Callable[[], Any]) -> list[str]:
     """Return which global random states an action moves when it is done again; they are put back.
 
-    The first time it may import libraries that draw when they are imported. Each state starts where no fixed seed
-    leads, so that seeding shows as well as drawing.
+    The first time it may import libraries that draw when they are imported.
     """
-    with _fresh_states():
+    with guard_random_states():
         act()
-    with _fresh_states() as read:
-        before = read()
-        act()
-        after = read()
-        return [name for name, state in before.items() if snapshot(state) != snapshot(after[name])]
+    with guard_random_states():
+        _scatter_states()
+        with guard_random_states() as moved:
+            act()
+    return moved
 
 
-@contextmanager
-def _fresh_states() -> Iterator[Callable[[], dict[str, Any]]]:
-    torch = sys.modules.get("torch")
-
-    def read() -> dict[str, Any]:
-        states = {"random": random.getstate(), "numpy.random": np.random.get_state()}
-        return states | ({"torch": torch.get_rng_state().numpy().copy()} if torch else {})
-
-    kept = read()
+def _scatter_states() -> None:
+    """Bring each state where no fixed seed leads, so that seeding shows as well as drawing."""
     fresh = np.random.default_rng()
     random.seed(int(fresh.integers(2**62)))
     np.random.seed(int(fresh.integers(2**32)))
-    if torch:
+    torch = sys.modules.get("torch")
+    if torch is not None:
         torch.set_rng_state(torch.Generator().manual_seed(int(fresh.integers(2**62))).get_state())
-    try:
-        yield read
-    finally:
-        random.setstate(kept["random"])
-        np.random.set_state(kept["numpy.random"])
-        if torch:
-            torch.set_rng_state(torch.from_numpy(kept["torch"]))

@@ -125,7 +125,14 @@ def test_a_target_that_leads_nowhere_fails_alone(check: Check, target: str, seen
     assert done.code == 1
     (line,) = failed_lines(done)
     assert line.startswith(f"target_importable: {seen}")
-    assert done.out.splitlines()[-1] == "  the other checks need it"
+    assert done.out.splitlines()[-1] == "  1 FAILED"
+
+
+def test_what_a_plugin_prints_goes_to_standard_error(check: Check) -> None:
+    done = check.plugin(top="print('loaded')", inside="print('asked')")
+    assert done.code == 0
+    assert {"loaded", "asked"} <= set(done.err.split())
+    assert not {"loaded", "asked"} & set(done.out.split())
 
 
 def test_a_name_of_two_kinds_is_checked_in_both(check: Check) -> None:

@@ -180,6 +180,12 @@ def test_a_new_metric_is_added_from_kept_scores_without_a_new_run(
     assert isinstance(new.metrics["toy_mean"], float)
     assert (new.scores, new.metrics["auroc"]) == (old.scores, old.metrics["auroc"])
     assert "toy_mean" in workspace.board.read_text(encoding="utf-8")
+    # The truth is kept nowhere: the harness's own rows are scored anew.
+    assert {name: workspace.by_detector[name].metrics["toy_mean"] for name in SANITY_ROWS} == {
+        "oracle": 0.1,
+        "marker_probe": 0.1,
+        "none": 0.0,
+    }
 
 
 @pytest.mark.parametrize(("rerun", "computed"), [("missing", []), ("failed", ["toy_bad"]), ("all", None)])

@@ -36,7 +36,7 @@ SUITE = 'name = "s"\n[[datasets]]\nname = "toy"\n'
         (["--rate", "nan"], "rate nan is outside [0, 1)"),
         (["--rate", "ten"], "--rate: 'ten' is not a number"),
         (["--seeds", "one"], "--seeds: 'one' is not a whole number"),
-        (["--seeds", "-1"], "must be whole numbers of at least 0"),
+        (["--seeds", "-1"], "must be whole numbers from 0"),
         (["--n", "61"], "n is 61, but dataset 'toy' has 60 items; give an n from 1 to 60"),
         (["--n", "0"], "greater than or equal to 1"),
         (["--n", "many"], "--n: 'many' is not a whole number"),

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import COMMAND, TOY, Workspace
+from conftest import COMMAND, TOY, Workspace, facts
 from ecgbench.data import DetectionTask, TaskDescription
 from ecgbench.errors import EcgbenchError, MissingPackageError
 from ecgbench.grid.executors import ray as ray_executor
@@ -31,7 +31,7 @@ from ecgbench.grid.work import BatchWork, CellWork, Outcome, Work
 from ecgbench.plugins import load_plugins
 from ecgbench.profiles import EMBEDDED, ClassifierSettings, CrossEncoderSettings, LlmSettings, VllmSettings
 from ecgbench.progress import SilentProgress
-from ecgbench.results import CellRecord, Status, read_results_folder
+from ecgbench.results import CellRecord, Status
 from ecgbench.store.cache import default_cache_folder
 
 HOSTILE = TOY.with_name("hostile.py")
@@ -106,12 +106,6 @@ def executor(machines: Machines, tmp_path: Path) -> Iterator[RayExecutor]:
     started = RayExecutor((HOSTILE,), load_plugins([HOSTILE]), tmp_path / "models", address=machines.address)
     yield started
     started.close()
-
-
-def facts(folder: Path) -> dict[str, CellRecord]:
-    """Return the records below a folder by cell, without what a clock gave."""
-    records = read_results_folder(folder / "results")
-    return {r.cell_key: dataclasses.replace(r, seconds=0.0, artifact_seconds=0.0, created_at="") for r in records}
 
 
 def on(machines: Machines) -> list[str]:

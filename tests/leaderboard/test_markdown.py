@@ -117,6 +117,17 @@ def test_no_markup_gets_through_in_any_field() -> None:
     }
 
 
+@pytest.mark.parametrize("address", ["https://evil.example", "HTTP://evil.example", "www.evil.example", "javascript:x"])
+def test_an_address_in_a_name_becomes_no_link(address: str) -> None:
+    record = cell(f"{address} [a]({address}) <{address}>", findings=[f"see {address}, <{address}> or [a]({address})"])
+    board = render_board([record, replace(record, detector="b", status=Status.FAILED, reason=f"at {address}")])
+    html = MARKDOWN.render(board)
+    assert "<a" not in html
+    assert address in html.replace("<em>", "")  # what a reader sees is the name
+    body = board.partition("exact times")[2]
+    assert not re.search(r"(?<!\\)://|www\.", body)  # what GitHub makes a link of, where it is not escaped
+
+
 def test_a_missing_cell_has_no_mean_and_no_worst_case() -> None:
     board = render_board(grid())
     summary, *tables = cells_of(board, "input_knn")

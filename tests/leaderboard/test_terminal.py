@@ -81,6 +81,13 @@ def test_a_finding_cannot_steer_the_terminal() -> None:
     assert "\x1b" not in shown(record("a", findings=["red \x1b[31m text"]))
 
 
+def test_no_name_can_steer_the_terminal() -> None:
+    evil = "red \x1b[31m \x07 \u202e text"
+    shown_text = shown(record(evil, dataset=evil, noise=evil, profile=evil, metrics={evil: 0.5}, findings=[evil]))
+    assert "red [31m text" in shown_text
+    assert not set(shown_text) & set("\x1b\x07\u202e")
+
+
 def test_names_and_status_of_several_seeds_can_be_read_in_eighty_columns() -> None:
     params = {"aggregation": "fixed", "weights": {"nli": 0.0}}
     text = shown(*(record("ecg", seed=seed, detector_params=params) for seed in range(3)), width=80)

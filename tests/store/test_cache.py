@@ -14,7 +14,7 @@ from ecgbench.store.cache import Cache, default_cache_folder
 def test_opening_without_create_makes_nothing_and_reads_as_empty(tmp_path: Path) -> None:
     cache = Cache.open(tmp_path / "cache", create=False)
     assert cache.rows.get_many(["a"]) == {}
-    assert cache.objects.get("ab12") is None
+    assert cache.objects.get("ab" * 20) is None
     assert cache.verify() == []
     assert cache.prune() == 0
     assert list(tmp_path.iterdir()) == []
@@ -23,11 +23,11 @@ def test_opening_without_create_makes_nothing_and_reads_as_empty(tmp_path: Path)
 def test_what_was_put_is_there_after_opening_again(tmp_path: Path) -> None:
     cache = Cache.open(tmp_path / "cache")
     cache.rows.put_many("llm", {"a": b"1"}, seconds=1.0)
-    cache.objects.put("ab12", {"x": np.ones(2)}, kind="oof", seconds=1.0)
+    cache.objects.put("ab" * 20, {"x": np.ones(2)}, kind="oof", seconds=1.0)
     for create in (True, False):
         again = Cache.open(tmp_path / "cache", create=create)
         assert again.rows.get_many(["a"])["a"].value == b"1"
-        assert again.objects.has("ab12")
+        assert again.objects.has("ab" * 20)
         assert again.models.is_dir()
         assert again.datasets.is_dir()
     assert again.prune() == 2

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from broken import (
+from kit_subjects import (
     BROKEN,
     Bare,
     Declared,
@@ -193,11 +193,11 @@ def test_of_an_installed_plugin_the_module_of_its_hooks_must_be_light_and_its_re
     assert subject.entry.spec.name == "guest"
     assert failures(subject.instance).keys() == {"light_import", "requires_declared"}
     assert "importing guest_hooks loads scipy" in failures(subject.instance)["light_import"]
-    assert "guest_rank imports broken" in failures(subject.instance)["requires_declared"]
+    assert "guest_rank imports kit_subjects" in failures(subject.instance)["requires_declared"]
 
 
 GUEST_CLASS = """
-from broken import Honest
+from kit_subjects import Honest
 
 class Mine(Honest):
     def findings(self, task, artifacts):
@@ -214,7 +214,7 @@ def ecgbench_detectors():
     return [DetectorSpec("guest", "guest_rank:Mine", "a guest")]
 """
 CONFORMANCE = """
-from broken import Declared, Honest, Overdeclared
+from kit_subjects import Declared, Honest, Overdeclared
 from ecgbench.testing import parametrize_with_checks
 
 @parametrize_with_checks([Honest(), Declared(), Overdeclared()])

@@ -73,7 +73,7 @@ class FullClassifier:
         from accelerate import Accelerator
 
         last = steps.latest() if steps else None
-        logits = list(np.load(last / LOGITS)) if last else []
+        logits = list(np.load(last / LOGITS, allow_pickle=False)) if last else []
         with seeded(seed):
             model = _load_model(last or self.folder, n_classes)
         accelerator = Accelerator(mixed_precision="bf16" if _has_bf16() else "no")
@@ -126,7 +126,7 @@ class FullClassifier:
     def _save(self, folder: Path, model: Any, logits: Sequence[Logits], optimizer: Optimizer | None) -> None:
         model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-        np.save(folder / LOGITS, np.stack(logits))
+        np.save(folder / LOGITS, np.stack(logits), allow_pickle=False)
         if optimizer is not None:
             save_optimizer(optimizer, folder)
 
@@ -165,7 +165,7 @@ def load_full(settings: ClassifierSettings, model_dir: Path) -> FullClassifier:
     folder = model_folder(settings.model, model_dir)
     from transformers import AutoTokenizer
 
-    tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     if tokenizer.cls_token_id is None or tokenizer.pad_token_id is None:
         raise UsageError(
             f"classifier model {settings.model!r} has no classification token; give an encoder: RoBERTa, BERT, DeBERTa"
@@ -189,6 +189,7 @@ def _load_model(folder: Path, n_classes: int) -> Any:
             dtype=torch.float32,
             local_files_only=True,
             use_safetensors=True,
+            trust_remote_code=False,
         )
     finally:
         messages.set_verbosity(verbosity)

@@ -144,9 +144,11 @@ def load_top_layers(settings: ClassifierSettings, model_dir: Path) -> TopLayersC
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with torch.random.fork_rng():  # loading draws initial weights before it overwrites them
-        model = AutoModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True, use_safetensors=True)
+        model = AutoModel.from_pretrained(
+            folder, dtype=torch.float32, local_files_only=True, use_safetensors=True, trust_remote_code=False
+        )
     lower, upper = _split(model, settings)
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     logger.info("loaded classifier %s on %s", settings.model, device)
     return TopLayersClassifier(settings, tokenizer, lower.to(device).eval(), upper.to(device), device)
 

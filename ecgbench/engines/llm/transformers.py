@@ -79,10 +79,11 @@ class TransformersLlm:
                 dtype=number_format(settings.dtype),
                 attn_implementation=shared_prefix.NAME,
                 use_safetensors=True,
+                trust_remote_code=False,
             )
         device = "cuda" if torch.cuda.is_available() else "cpu"
         logger.info("loaded language model %s on %s in %s", settings.model, device, model.dtype)
-        tokens = PromptTokens(AutoTokenizer.from_pretrained(folder), settings.model)
+        tokens = PromptTokens(AutoTokenizer.from_pretrained(folder, trust_remote_code=False), settings.model)
         return cls(model.eval().to(device), tokens, _screen(model))
 
     @property

@@ -72,7 +72,7 @@ class VllmLlm:
         except Exception as error:  # whatever it is, it ends up in one line
             raise EcgbenchError(f"vLLM cannot load {settings.model!r}: {_first_line(error)}") from error
         logger.info("loaded language model %s in vLLM %s", settings.model, vllm.__version__)
-        tokens = PromptTokens(AutoTokenizer.from_pretrained(folder), settings.model)
+        tokens = PromptTokens(AutoTokenizer.from_pretrained(folder, trust_remote_code=False), settings.model)
         return cls(engine, tokens, settings.vllm.context_tokens)
 
     def close(self) -> None:

@@ -205,6 +205,7 @@ def _serve(connection: Connection, plugin_files: tuple[Path, ...], models: Path)
     """Perform what is sent until the other end closes: work is answered, a set of settings frees the others."""
     os.setsid()  # a group of its own, which ends as one
     threading.Thread(target=_leave_with_parent, daemon=True).start()
+    del sys.argv[1:]  # they name the noise
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a plugin prints must not end in the run's output
     worker = Worker(EnginePool(models), load_plugins(plugin_files))
     connection.send(None)
