@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import sysconfig
-import time
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,12 @@ def make_environment(folder: Path) -> Path:
     return folder / "bin" / "python"
 
 
+def cpu_seconds() -> float:
+    """Return the processor time of the processes that were started so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 @pytest.mark.slow
 def test_from_new_to_a_board(benchmark: Any, tmp_path: Path) -> None:
     """A detector is written, installed, checked and run on real text with a real classifier, nothing being cached."""
@@ -83,10 +89,10 @@ def test_from_new_to_a_board(benchmark: Any, tmp_path: Path) -> None:
     def walk() -> None:
         took.update({f"{step}_seconds": seconds_of(command) for step, command in steps.items()})
 
-    started = time.perf_counter()
+    before = cpu_seconds()
     benchmark.pedantic(walk, rounds=1)
     assert {record.status for record in read_results_folder(out / "results")} == {Status.OK}
     assert (out / "LEADERBOARD.md").exists()
     lines = [line for line in (package / "my_detector.py").read_text().splitlines() if line.strip()]
     assert len(lines) <= 20
-    benchmark.extra_info.update(took, seconds=time.perf_counter() - started, lines=len(lines))
+    benchmark.extra_info.update(took, seconds=sum(took.values()), cpu_seconds=cpu_seconds() - before, lines=len(lines))

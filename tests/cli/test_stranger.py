@@ -162,7 +162,7 @@ def test_a_detector_is_written_installed_checked_and_run(my_detector: Stranger) 
 
 
 def test_a_detector_stands_beside_ecg_on_a_board(my_detector: Stranger) -> None:
-    line = ["--detectors", "my_detector,ecg", "--noise", "artifact_aligned", "--n", "12"]
+    line = ["--detectors", "my_detector,ecg", "--noise", "artifact_aligned", "--n", "8"]
     assert {"my_detector", "ecg"} < set(my_detector.run(*line))
 
 

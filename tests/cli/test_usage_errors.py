@@ -161,7 +161,7 @@ def test_an_unexpected_error_is_one_line_and_a_traceback_with_debug(
     def explode(*_: object, **__: object) -> None:
         raise RuntimeError("boom")
 
-    monkeypatch.setattr("ecgbench.grid.prepare.prepare", explode)
+    monkeypatch.setattr("ecgbench.api.prepare", explode)
     done = workspace.run("toy_lengths")
     assert done.code == 1
     assert done.error == "error: unexpected RuntimeError: boom; `ecgbench --debug ...` shows where"
