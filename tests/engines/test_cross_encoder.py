@@ -120,18 +120,6 @@ def test_a_saved_model_without_class_names_is_refused(tmp_path: Path) -> None:
         load_cross_encoder(settings, tmp_path)
 
 
-def test_pickled_weights_are_not_read(tmp_path: Path) -> None:
-    import torch
-    from safetensors.torch import load_file
-
-    settings = save_nli_model(tmp_path, ROBERTA)
-    weights = tmp_path / "model.safetensors"
-    torch.save(load_file(weights), tmp_path / "pytorch_model.bin")
-    weights.unlink()
-    with pytest.raises(OSError, match="safetensors"):
-        load_cross_encoder(settings, tmp_path)
-
-
 def test_loading_leaves_the_global_random_state_alone(tmp_path: Path) -> None:
     import torch
 
