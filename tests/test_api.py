@@ -179,7 +179,7 @@ def test_loaded_plugins_are_taken_as_they_are(workspace: Workspace) -> None:
         ({"noises": "uniform"}, "unknown argument 'noises'. Did you mean: noise?"),
         ({"rates": 2}, "the arguments: noises.0.rates: rate 2.0 is outside [0, 1)"),
         ({"rates": "many"}, "the arguments: noises.0.rates.0: "),
-        ({"seeds": -1}, "must be whole numbers of at least 0"),
+        ({"seeds": -1}, "the arguments: noises.0.seeds: seeds [-1] must be whole numbers"),
         ({"n": 0}, "the arguments: datasets.0.n: "),
         ({"profile": "embeded"}, "unknown profile 'embeded'. Did you mean: embedded?"),
         ({"settings": {"classifier.epoch": 5}}, "epoch"),
