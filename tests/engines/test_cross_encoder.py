@@ -184,7 +184,7 @@ def test_pickled_weights_are_not_read(tmp_path: Path) -> None:
     weights = tmp_path / "model.safetensors"
     torch.save(load_file(weights), tmp_path / "pytorch_model.bin")
     weights.unlink()
-    with pytest.raises(OSError, match="safetensors"):
+    with pytest.raises(UsageError, match="safetensors"):
         load_cross_encoder(settings, tmp_path)
 
 
