@@ -524,9 +524,15 @@ def test_a_work_asks_no_more_memory_than_a_machine_has_and_no_gpu_where_there_is
         memory: int = 100
         settings: frozenset[Any] = frozenset({CrossEncoderSettings("a", gpus=1.0)})
 
-    work: Any = Large()
-    assert Cluster(FakeRay({"CPU": 1.0, "memory": 50.0 * 2**20})).demand(work) == Demand(0.0, 50 * 2**20)
-    assert Cluster(FakeRay({"CPU": 1.0, "GPU": 1.0, "memory": 2.0**40})).demand(work) == Demand(1.0, 100 * 2**20)
+    def ask(*machines: dict[str, float]) -> Demand:
+        work: Any = Large()
+        cluster = Cluster(FakeRay(*machines))
+        return cluster.fit(cluster.demand(work))
+
+    small, with_gpu = {"CPU": 1.0, "memory": 50.0 * 2**20}, {"CPU": 1.0, "GPU": 1.0, "memory": 60.0 * 2**20}
+    assert ask(small) == Demand(0.0, 50 * 2**20)
+    assert ask(small, with_gpu | {"memory": 2.0**40}) == Demand(1.0, 100 * 2**20)
+    assert ask(with_gpu, {"CPU": 1.0, "memory": 2.0**40}) == Demand(1.0, 60 * 2**20)
 
 
 def test_what_the_works_of_a_task_share_is_put_into_the_store_once() -> None:
