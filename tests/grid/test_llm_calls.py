@@ -171,6 +171,12 @@ def test_prompts_that_cannot_be_rendered_yet_are_planned_nearly_as_long_as_they_
         assert 4 * job.prompt_tokens == pytest.approx(noted[name].characters, rel=tolerance)
 
 
+def test_values_whose_keys_follow_from_missing_answers_are_counted_about(bench: Bench) -> None:
+    planned = bench.run([UNIFORM], RATES, [0])
+    about = {job.artifact: job.is_estimate for job in planned.jobs if job.unit == "tasks"}
+    assert (about["Neighbours(ExplanationEmbeddings)"], about["TrainingDynamics"]) == (True, False)
+
+
 def test_an_engine_that_counts_no_tokens_leaves_the_guess(bench: Bench) -> None:
     del bench.llm.usage
     bench.run([UNIFORM], [0.1], [0])
