@@ -62,6 +62,10 @@ class ServerSettings:
     input_price: float = 0.0
     output_price: float = 0.0
 
+    def price(self, *, prompt: int, reply: int) -> float:
+        """Return what so many tokens read and written cost, in USD."""
+        return (prompt * self.input_price + reply * self.output_price) / 1e6
+
 
 @dataclass(frozen=True)
 class LlmSettings:

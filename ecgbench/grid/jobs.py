@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ecgbench.artifacts.base import Artifact, TaskArtifact, TextArtifact, artifact_title
+from ecgbench.engines.llm import TokenUsage
 from ecgbench.errors import StoreError, UnstorableError
 from ecgbench.grid.executors import Executor
-from ecgbench.grid.measuring import count_characters, measure, name_work
+from ecgbench.grid.measuring import count_characters, describe_usage, measure, name_work
 from ecgbench.grid.random_states import describe_touched
 from ecgbench.grid.statuses import PLUGIN_ERRORS, FailedInputError, Failure, StoppedEarlyError, describe_failure
 from ecgbench.grid.values import TaskValues
@@ -49,6 +50,7 @@ class JobRunner:
     fail_fast: bool = False
     failures: dict[tuple[Artifact[Any], int], Failure] = field(default_factory=dict)
     _warned: set[Artifact[Any]] = field(default_factory=set)
+    _used: TokenUsage = field(default_factory=TokenUsage)
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Compute all missing values; models are freed after the last job that loads them."""
@@ -66,6 +68,7 @@ class JobRunner:
             raise FailedInputError(failure)
 
     def _run_job(self, job: Job) -> None:
+        self._used = TokenUsage()
         try:
             for module in missing_modules(job.artifact.requires):
                 raise missing_package(module, needed_for=job.title)
@@ -76,6 +79,9 @@ class JobRunner:
                 self._run_task_job(job, job.artifact, ready)
         except PLUGIN_ERRORS as error:  # also a field that cannot be part of a key
             self._fail(job, job.tasks, error)
+        finally:
+            if self._used != TokenUsage():
+                logger.info("%s %s", job.title, describe_usage(job.artifact, self._used))
 
     def _has_inputs(self, job: Job, task: TaskValues) -> bool:
         """Pass an input's failure on to the artifact that needs it."""
@@ -166,7 +172,8 @@ class JobRunner:
         return Calibration(self.cache.folder / CALIBRATION_FILE).tally(name_work(artifact))
 
     def _check(self, job: Job, outcome: Outcome) -> None:
-        """Raise FailedInputError where the work failed; warn once where it used a global random state."""
+        """Count tokens; raise FailedInputError where the work failed; warn once where it used a global random state."""
+        self._used = self._used.plus(outcome.usage)
         if outcome.failure is not None:
             raise FailedInputError(outcome.failure)
         if outcome.touched and job.artifact not in self._warned:

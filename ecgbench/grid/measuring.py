@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ecgbench.artifacts.base import Artifact, artifact_title
-from ecgbench.engines.llm import Prompt
+from ecgbench.engines.llm import Prompt, TokenUsage
 from ecgbench.grid.work import Outcome
 from ecgbench.profiles import LlmSettings
 from ecgbench.store.calibration import Measurement
@@ -44,6 +44,14 @@ def measure(artifact: Artifact[Any], outcome: Outcome, *, items: int, characters
         prompt_tokens=outcome.usage.prompt,
         reply_tokens=outcome.usage.reply,
     )
+
+
+def describe_usage(artifact: Artifact[Any], usage: TokenUsage) -> str:
+    """Say how many tokens language models read and wrote for it, and what that cost where a server has a price."""
+    servers = [one.server for one in artifact.models() if isinstance(one, LlmSettings) and one.engine == "openai"]
+    prices = [server.price(prompt=usage.prompt, reply=usage.reply) for server in servers]
+    said = f"read {usage.prompt:,} tokens and wrote {usage.reply:,}"
+    return f"{said}: {prices[0]:.4f} USD" if any(prices) else said
 
 
 def count_characters(requests: Iterable[Any]) -> int:

@@ -35,7 +35,7 @@ BASE_MEMORY = 400
 class PlannedJob:
     """One artifact: how many of its rows (texts) or tasks the cache holds and lacks.
 
-    `is_estimate`: its requests follow from values that are themselves missing, so `missing` is about that.
+    `is_estimate`: its requests or keys follow from values that are themselves missing, so `missing` is about that.
     `llm_calls` is an estimate: a reply that breaks the form is asked for once more. `seconds` are those of one
     worker on one device; `seconds_from` and `tokens_from` say what they and the tokens rest on. `memory` is None for
     models that lie on a GPU or a server.
@@ -180,7 +180,8 @@ class _Estimator:
         elif isinstance(artifact, TaskArtifact) and artifact.stored:
             keys = {_key_or_task(task, artifact): len(task.task) for task in job.tasks}
             absent = [n for key, n in keys.items() if not (isinstance(key, str) and self.cache.objects.has(key))]
-            count, unit = _Count(len(keys) - len(absent), len(absent)), "tasks"
+            is_estimate = not all(isinstance(key, str) for key in keys)  # tasks without a key may share a value
+            count, unit = _Count(len(keys) - len(absent), len(absent), is_estimate=is_estimate), "tasks"
             items = sum(absent)
         else:
             return None

@@ -232,12 +232,16 @@ def perform(work: Work, worker: Worker) -> Outcome:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a plugin may even call sys.exit
-        return Outcome(failure=describe_failure(error, what=work.title), seconds=time.perf_counter() - started)
+        return Outcome(
+            failure=describe_failure(error, what=work.title),
+            seconds=time.perf_counter() - started,
+            usage=engines.usage.plus(usage, -1),  # a server's tokens cost the same
+        )
     return Outcome(
         value,
         seconds=time.perf_counter() - started,
         loading=engines.loading_seconds - loading,
-        usage=TokenUsage(engines.usage.prompt - usage.prompt, engines.usage.reply - usage.reply),
+        usage=engines.usage.plus(usage, -1),
         device=_name_device(),
         touched=tuple(touched),
     )

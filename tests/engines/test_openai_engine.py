@@ -189,12 +189,6 @@ def test_a_prompt_that_is_given_often_is_asked_once_at_temperature_zero(stand_in
     assert llm.usage == TokenUsage(prompt=40, reply=6)
 
 
-def test_tokens_are_priced_by_the_million(stand_in):
-    llm = stand_in.llm(input_price=2.0, output_price=10.0)
-    llm.generate([ASKED, OTHER], max_new_tokens=9)
-    assert llm.price == pytest.approx((40 * 2 + 6 * 10) / 1e6)
-
-
 def test_a_refused_or_empty_reply_is_an_empty_string(stand_in):
     stand_in.answer = lambda _: chat([None])
     assert stand_in.llm().generate([ASKED], max_new_tokens=9) == [""]

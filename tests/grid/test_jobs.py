@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import logging
+import pickle
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,14 +15,17 @@ import pytest
 from ecgbench.artifacts.base import Artifact, Artifacts, TaskArtifact, TextArtifact
 from ecgbench.data import DetectionTask, TaskDescription
 from ecgbench.engines.context import ComputeContext
+from ecgbench.engines.llm import TokenUsage
 from ecgbench.errors import MissingPackageError, StoreError
 from ecgbench.grid.executors.local import LocalExecutor
+from ecgbench.grid.executors.wire import unpack_outcome
 from ecgbench.grid.jobs import Job, JobRunner
-from ecgbench.grid.statuses import FailedInputError
+from ecgbench.grid.statuses import FailedInputError, Failure
 from ecgbench.grid.values import TaskValues, resolve_closure
+from ecgbench.grid.work import Outcome, Work
 from ecgbench.plugins import load_plugins
-from ecgbench.profiles import EMBEDDED
-from ecgbench.progress import SilentReporter
+from ecgbench.profiles import EMBEDDED, LlmSettings, ServerSettings
+from ecgbench.progress import Progress, SilentReporter
 from ecgbench.results import Status
 from ecgbench.store.cache import Cache
 
@@ -159,3 +164,57 @@ def test_a_cache_that_cannot_be_written_ends_the_run(cache: Cache, monkeypatch: 
     monkeypatch.setattr("ecgbench.store.rows.RowStore.put_many", refuse)
     with pytest.raises(StoreError, match="full"):
         run(cache, Moody(), build_values(cache, "a"))
+
+
+class Distant:
+    """An executor whose engines are elsewhere: all that comes of them is outcomes."""
+
+    def __init__(self, outcomes: Sequence[Outcome]) -> None:
+        self.outcomes = outcomes
+
+    def run(self, works: Iterable[Work], progress: Progress) -> Generator[tuple[int, Outcome]]:  # noqa: ARG002
+        for position, (_, outcome) in enumerate(zip(works, self.outcomes, strict=True)):
+            yield position, unpack_outcome(pickle.dumps(outcome))
+
+    def release(self, *, keep: frozenset[Any]) -> None:
+        """Hold nothing."""
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+@dataclass(frozen=True)
+class Asked(Moody):
+    """Ask a language model."""
+
+    llm: LlmSettings = EMBEDDED.llm
+
+
+PRICED = replace(EMBEDDED.llm, engine="openai", server=ServerSettings(input_price=2.0, output_price=10.0))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (PRICED, "read 3,000 tokens and wrote 500: 0.0110 USD"),
+        (replace(PRICED, server=ServerSettings()), "read 3,000 tokens and wrote 500"),
+        (EMBEDDED.llm, "read 3,000 tokens and wrote 500"),
+    ],
+    ids=["priced", "without a price", "own machine"],
+)
+def test_a_job_logs_what_its_outcomes_used_wherever_they_come_from(
+    cache: Cache, caplog: pytest.LogCaptureFixture, settings: LlmSettings, said: str
+) -> None:
+    caplog.set_level(logging.INFO, logger="ecgbench.grid.jobs")
+    failed = Outcome(failure=Failure(Status.FAILED, "a storm"), usage=TokenUsage(2000, 100))
+    distant = Distant([Outcome([b"1", b"2"], usage=TokenUsage(1000, 400)), failed])
+    job = Job(Asked(settings), (build_values(cache, "a", "b", "c"),))
+    JobRunner(cache, distant, SilentReporter()).run([job])
+    assert [line for line in caplog.messages if "tokens" in line] == [f"{job.title} {said}"]
+
+
+def test_a_job_that_used_no_tokens_says_nothing_of_them(cache: Cache, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="ecgbench.grid.jobs")
+    run(cache, Total(), build_values(cache, "a"))
+    assert caplog.messages
+    assert not any("tokens" in line for line in caplog.messages)

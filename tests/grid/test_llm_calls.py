@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -171,12 +172,35 @@ def test_prompts_that_cannot_be_rendered_yet_are_planned_nearly_as_long_as_they_
         assert 4 * job.prompt_tokens == pytest.approx(noted[name].characters, rel=tolerance)
 
 
+def test_values_whose_keys_follow_from_missing_answers_are_counted_about(bench: Bench) -> None:
+    planned = bench.run([UNIFORM], RATES, [0])
+    about = {job.artifact: job.is_estimate for job in planned.jobs if job.unit == "tasks"}
+    assert (about["Neighbours(ExplanationEmbeddings)"], about["TrainingDynamics"]) == (True, False)
+
+
 def test_an_engine_that_counts_no_tokens_leaves_the_guess(bench: Bench) -> None:
     del bench.llm.usage
     bench.run([UNIFORM], [0.1], [0])
     planned = bench.run([UNIFORM], [0.1], [0], params={"size": 300})
     job = next(job for job in planned.jobs if job.artifact == "LabelLogits")
     assert (job.seconds_from[:13], job.tokens_from) == ("measured here", "characters / 4")
+
+
+def test_tokens_of_a_batch_that_fails_are_in_the_log(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(prompts: Sequence[Prompt], **_: Any) -> list[str]:
+        bench.llm._note(prompts, REPLY_TOKENS)
+        raise RuntimeError("the server is tired")
+
+    monkeypatch.setattr(bench.llm, "generate", fail, raising=False)
+    caplog.set_level(logging.INFO, logger="ecgbench.grid.jobs")
+    bench.run([UNIFORM], [0.1], [0])
+    lines = [line for line in caplog.messages if " tokens and wrote " in line]
+    assert [line.split()[0] for line in lines] == ["LabelLogits", "Explanations", "ExplanationSamples"]
+    read, written = (sum(int(line.split()[at].replace(",", "")) for line in lines) for at in (2, -1))
+    assert (read, written) == (bench.llm.usage.prompt, bench.llm.usage.reply)
+    assert written > 0
 
 
 def corrupted(noise: str, rate: float, seed: int) -> tuple[str, ...]:

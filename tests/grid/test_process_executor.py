@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,15 @@ import pytest
 from conftest import TOY, Workspace, facts
 from ecgbench.data import DetectionTask, TaskDescription
 from ecgbench.grid.executors.process import Limits, ProcessExecutor
+from ecgbench.grid.jobs import Job, JobRunner
 from ecgbench.grid.selection import Selection
+from ecgbench.grid.values import TaskValues
 from ecgbench.grid.work import CellWork, Outcome, ValueWork, Work
 from ecgbench.plugins import load_plugins
-from ecgbench.profiles import EMBEDDED
-from ecgbench.progress import SilentProgress
+from ecgbench.profiles import EMBEDDED, ServerSettings
+from ecgbench.progress import SilentProgress, SilentReporter
 from ecgbench.results import Status
+from ecgbench.store.cache import Cache
 
 pytestmark = pytest.mark.slow
 
@@ -182,3 +187,16 @@ def test_children_end_with_a_run_that_is_killed(workspace: Workspace) -> None:
     process.communicate()
     gone, alive = psutil.wait_procs(children, timeout=30)
     assert (len(gone), alive) == (len(children), [])
+
+
+def test_what_a_childs_language_model_used_is_logged_here_with_its_price(
+    start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    import hostile
+
+    server = ServerSettings(input_price=1e4, output_price=1e5)
+    asked = hostile.Talking(replace(EMBEDDED.llm, engine="openai", server=server))
+    caplog.set_level(logging.INFO, logger="ecgbench")
+    cache = Cache.open(tmp_path / "cache")
+    JobRunner(cache, start(), SilentReporter()).run([Job(asked, (TaskValues(TASK, 0, EMBEDDED, cache),))])
+    assert caplog.messages[-1].endswith(" read 80 tokens and wrote 40: 4.8000 USD")

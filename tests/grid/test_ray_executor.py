@@ -344,6 +344,32 @@ def test_batches_get_the_gpus_that_their_model_needs_and_cells_do_not_wait_for_t
 
 
 @pytest.mark.slow
+def test_batches_wait_for_a_gpu_that_is_lost_and_replaced_while_other_machines_live(
+    cluster: Machines, tmp_path: Path
+) -> None:
+    ray = pytest.importorskip("ray")
+    cluster.have(1)
+    machine = cluster.add(num_gpus=1)
+    executor = RayExecutor((HOSTILE,), load_plugins([HOSTILE]), tmp_path / "models", address=cluster.address)
+    try:
+        devices = sys.modules["hostile"].Devices(CrossEncoderSettings("none", gpus=1))
+        outcomes = executor.run([BatchWork(devices, ["text"])] * 3, SilentProgress())
+        found = [next(outcomes)[1]]
+        cluster.pull_the_plug(machine)
+        while any(node["Alive"] and "GPU" in node["Resources"] for node in ray.nodes()):
+            time.sleep(0.1)
+        rest = meanwhile(lambda: True, lambda: found.extend(outcome for _, outcome in outcomes))
+        rest.join(timeout=5)  # Ray starts machines in the main thread alone
+        assert len(found) == 1
+        machine = cluster.add(num_gpus=1)
+        rest.join(timeout=60)
+        assert [outcome.value for outcome in found] == [[b"0"]] * 3
+    finally:
+        executor.close()
+        cluster.pull_the_plug(machine)
+
+
+@pytest.mark.slow
 def test_a_worker_of_another_version_ends_the_run_in_one_line(
     tmp_path: Path, machines: Machines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -524,9 +550,15 @@ def test_a_work_asks_no_more_memory_than_a_machine_has_and_no_gpu_where_there_is
         memory: int = 100
         settings: frozenset[Any] = frozenset({CrossEncoderSettings("a", gpus=1.0)})
 
-    work: Any = Large()
-    assert Cluster(FakeRay({"CPU": 1.0, "memory": 50.0 * 2**20})).demand(work) == Demand(0.0, 50 * 2**20)
-    assert Cluster(FakeRay({"CPU": 1.0, "GPU": 1.0, "memory": 2.0**40})).demand(work) == Demand(1.0, 100 * 2**20)
+    def ask(*machines: dict[str, float]) -> Demand:
+        work: Any = Large()
+        cluster = Cluster(FakeRay(*machines))
+        return cluster.fit(cluster.demand(work))
+
+    small, with_gpu = {"CPU": 1.0, "memory": 50.0 * 2**20}, {"CPU": 1.0, "GPU": 1.0, "memory": 60.0 * 2**20}
+    assert ask(small) == Demand(0.0, 50 * 2**20)
+    assert ask(small, with_gpu | {"memory": 2.0**40}) == Demand(1.0, 100 * 2**20)
+    assert ask(with_gpu, {"CPU": 1.0, "memory": 2.0**40}) == Demand(1.0, 60 * 2**20)
 
 
 def test_what_the_works_of_a_task_share_is_put_into_the_store_once() -> None:

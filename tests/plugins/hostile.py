@@ -21,8 +21,9 @@ import numpy as np
 from ecgbench.artifacts.base import Arrays, Artifact, Artifacts, TaskArtifact, TextArtifact
 from ecgbench.data import DetectionTask, FloatArray
 from ecgbench.engines.context import ComputeContext
+from ecgbench.engines.llm import TokenUsage
 from ecgbench.hookspecs import hookimpl
-from ecgbench.profiles import CrossEncoderSettings
+from ecgbench.profiles import CrossEncoderSettings, LlmSettings
 from ecgbench.specs import Detector, DetectorSpec
 
 BATCH = 20
@@ -136,6 +137,40 @@ class Devices(TextArtifact[Any]):
 
     def assemble(self, rows: Sequence[bytes | None]) -> Any:
         """Return the names as they are."""
+        return rows
+
+
+@dataclass
+class Talker:
+    """A language model that reads a word as a token."""
+
+    usage: TokenUsage
+
+    @classmethod
+    def load(cls, settings: LlmSettings, model_dir: Path) -> Talker:  # noqa: ARG003
+        """Load nothing."""
+        return cls(TokenUsage())
+
+
+@dataclass(frozen=True)
+class Talking(TextArtifact[Any]):
+    """What that model says of a text."""
+
+    llm: LlmSettings
+
+    def requests(self, task: DetectionTask, inputs: Artifacts) -> Sequence[Any]:  # noqa: ARG002
+        """Ask about the text alone."""
+        return task.texts
+
+    def compute(self, requests: Sequence[Any], context: ComputeContext) -> Sequence[bytes | None]:
+        """Say one word of each."""
+        usage = context.load(Talker.load, self.llm).usage
+        usage.prompt += sum(len(request.split()) for request in requests)
+        usage.reply += len(requests)
+        return [b"fine" for _ in requests]
+
+    def assemble(self, rows: Sequence[bytes | None]) -> Any:
+        """Return the words as they are."""
         return rows
 
 

@@ -32,6 +32,10 @@ class TokenUsage:
     prompt: int = 0
     reply: int = 0
 
+    def plus(self, other: TokenUsage, times: int = 1) -> TokenUsage:
+        """Return these tokens and the others, so many times."""
+        return TokenUsage(self.prompt + times * other.prompt, self.reply + times * other.reply)
+
 
 class LanguageModel(Protocol):
     """Score and continue prompts; one call is one batch."""

@@ -48,15 +48,8 @@ class OpenAiLlm:
         """Set up the client; asks the server nothing. Raises MissingPackageError, UsageError without an address."""
         return cls(Server.connect(settings))
 
-    @property
-    def price(self) -> float:
-        """Return what the tokens so far have cost, in USD."""
-        server = self.server.settings.server
-        return (self.usage.prompt * server.input_price + self.usage.reply * server.output_price) / 1e6
-
     def close(self) -> None:
-        """Close the connections and log what was used."""
-        logger.info("read %d tokens and wrote %d: %.4f USD", self.usage.prompt, self.usage.reply, self.price)
+        """Close the connections."""
         self.server.close()
 
     def label_logits(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> FloatArray:

@@ -12,7 +12,7 @@ import os
 import uuid
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +41,17 @@ SECRETS = ("OPENAI_API_KEY", "OPENAI_BASE_URL")
 
 @dataclass(eq=False)
 class _Flight:
-    """Work on its way: packed once, sent as often as it is lost; `settings`: its models, None without an actor."""
+    """Work on its way: packed once, sent as often as it is lost; `settings`: its models, None without an actor.
+
+    `sent`: the demand as it was when the work was sent, which the machines of that moment bounded.
+    """
 
     position: int
     title: str
     size: int
     demand: Demand
     settings: frozenset[Any] | None
+    sent: Demand = field(default_factory=Demand)
     packed: bytes = b""
     parts: Sequence[Any] = ()
     actor: Any = None
@@ -100,11 +104,12 @@ class RayExecutor:
         flying: dict[Any, _Flight] = {}
         try:
             while True:
-                self._cluster.await_machines()
                 yield from self._draw(drawn, waiting, len(flying))
                 if not waiting and not flying:
                     return
+                self._take_back_stranded(waiting, flying)
                 yield from self._launch(waiting, flying)
+                self._cluster.await_machines(flight.demand for flight in (*waiting, *flying.values()))
                 for flight, outcome in self._collect_ended(flying):
                     if outcome is None:
                         waiting.appendleft(flight)
@@ -116,7 +121,7 @@ class RayExecutor:
 
     def _draw(self, drawn: Iterator[tuple[int, Work]], waiting: deque[_Flight], n_flying: int) -> Iterator[Ended]:
         """Draw and pack work while there is room, one ahead at least; yield what cannot be packed."""
-        while not waiting or len(waiting) + n_flying < self._cluster.room(waiting[-1].demand):
+        while not waiting or len(waiting) + n_flying < self._cluster.room(self._cluster.fit(waiting[-1].demand)):
             position, work = next(drawn, (-1, None))
             if work is None:
                 return
@@ -130,18 +135,26 @@ class RayExecutor:
             else:
                 waiting.append(flight)
 
+    def _take_back_stranded(self, waiting: deque[_Flight], flying: dict[Any, _Flight]) -> None:
+        """Have work sent again that Ray would keep for ever for a machine such as no longer lives."""
+        for reference, flight in list(flying.items()):
+            if flight.actor is None and not self._cluster.room(flight.sent):
+                self._end(reference, flying.pop(reference))
+                waiting.appendleft(flight)
+
     def _launch(self, waiting: deque[_Flight], flying: dict[Any, _Flight]) -> Iterator[Ended]:
-        """Send what there is room for; yield what no machine will ever take."""
+        """Send what there is room for; yield what no machine ever took."""
         while waiting:
             flight = waiting[0]
-            room = self._cluster.room(flight.demand) - len(flying)
+            flight.sent = self._cluster.fit(flight.demand)
+            room = self._cluster.room(flight.sent) - len(flying)
             if obstacle := self._cluster.find_obstacle(flight.demand):
                 yield waiting.popleft(), _failed(f"{flight.title}: {obstacle}")
             elif room > 0 and (reference := self._send(flight)) is not None:
                 flying[reference] = waiting.popleft()
             else:
                 if self._pool is not None and flight.settings is not None:
-                    self._pool.start(min(room, len(waiting)))
+                    self._pool.start(min(room, len(waiting)), flight.sent.options)
                 return
 
     def _send(self, flight: _Flight) -> Any:
@@ -150,8 +163,8 @@ class RayExecutor:
         if flight.settings is None:
             self._close_pool()
             flight.attempts += 1
-            return self._task.options(**flight.demand.options).remote(self._setup, *arguments)
-        pool = self._open_pool(flight.settings, flight.demand)
+            return self._task.options(**flight.sent.options).remote(self._setup, *arguments)
+        pool = self._open_pool(flight.settings)
         if not pool.idle:
             return None
         flight.actor = pool.idle.pop()
@@ -176,13 +189,14 @@ class RayExecutor:
         except self._ray.exceptions.RayError as error:
             if is_setup_at_fault(self._ray, error):
                 raise worker_error(error) from error
+            self._end(reference, flight)  # an actor that Ray cannot reach may live, and hold its GPU
             return self._count_loss(flight, error)
         if flight.actor is not None and self._pool is not None:
             self._pool.idle.append(flight.actor)
         return unpack_outcome(packed)
 
     def _count_loss(self, flight: _Flight, error: Exception) -> Outcome | None:
-        if flight.actor is not None and self._pool is not None:
+        if flight.settings is not None and self._pool is not None:
             self._pool.drop_silent()  # others may have gone with the same machine
         flight.crashes += not is_machine_lost(error)
         if flight.crashes < ATTEMPTS and flight.attempts < MOST_ATTEMPTS:
@@ -190,22 +204,27 @@ class RayExecutor:
         return _failed(f"{flight.title}: lost {flight.attempts} times on the cluster: {describe_loss(error)}")
 
     def _cancel(self, flying: dict[Any, _Flight]) -> None:
-        """End what is still under way, without waiting for it."""
+        """End what is still under way."""
         for reference, flight in flying.items():
-            with contextlib.suppress(Exception):  # what is gone needs no end
-                if flight.actor is None:
-                    self._ray.cancel(reference, force=True)
-                else:
-                    self._ray.kill(flight.actor)
+            self._end(reference, flight)
         if self._pool is not None:
             self._pool.stop_starting()
 
-    def _open_pool(self, settings: frozenset[Any], demand: Demand) -> Pool:
+    def _end(self, reference: Any, flight: _Flight) -> None:
+        """End work, and its actor where it has one, without waiting for it."""
+        with contextlib.suppress(Exception):  # what is gone needs no end
+            if flight.actor is None:
+                self._ray.cancel(reference, force=True)
+            else:
+                self._ray.kill(flight.actor)
+        flight.actor = None
+
+    def _open_pool(self, settings: frozenset[Any]) -> Pool:
         """Return the actors of these models, ending any others."""
         if self._pool is not None and self._pool.settings != settings:
             self._close_pool()
         if self._pool is None:
-            self._pool = Pool(self._ray, self._actor.options(**demand.options), self._setup, settings)
+            self._pool = Pool(self._ray, self._actor, self._setup, settings)
         return self._pool
 
     def _close_pool(self) -> None:

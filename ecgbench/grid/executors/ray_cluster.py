@@ -7,8 +7,8 @@ import math
 import os
 import socket
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ecgbench.errors import EcgbenchError, MissingPackageError, UsageError
@@ -18,7 +18,7 @@ from ecgbench.grid.work import Work
 LOOK_SECONDS = 1.0
 """How old what is known of the machines may be."""
 EMPTY_SECONDS = 60.0
-"""How long a cluster may be without any machine that works."""
+"""How long a cluster may be without any machine that takes the work there is."""
 REACH_SECONDS = 10.0
 """How long a cluster's address may take to answer."""
 MIB = 2**20
@@ -97,38 +97,49 @@ class Cluster:
         self._ray = ray
         self._machines: list[Mapping[str, float]] = []
         self._looked_at = -math.inf
-        self._has_gpus = any(machine.get("GPU") for machine in self._look())
+        self._most_gpus = 0.0
+        self._short_since: float | None = None
+        self._look()
+        self._has_gpus = self._most_gpus > 0
 
     def demand(self, work: Work) -> Demand:
-        """Return what a work asks for; no GPU where the cluster had none at the start: torch then takes the CPU.
+        """Return what a work asks for; no GPU where the cluster had none at the start: torch then takes the CPU."""
+        return Demand(count_gpus(work.settings) if self._has_gpus else 0.0, work.memory * MIB)
+
+    def fit(self, demand: Demand) -> Demand:
+        """Return what can be asked of the machines there are now.
 
         Memory is an estimate, so a machine with less is not refused: it performs one such work at a time.
         """
-        largest = max((machine.get("memory", 0.0) for machine in self._look()), default=0.0)
-        memory = min(work.memory * MIB, int(largest))
-        return Demand(count_gpus(work.settings) if self._has_gpus else 0.0, memory)
+        able = [machine for machine in self._look() if replace(demand, memory=0).count_on(machine)]
+        largest = max((machine.get("memory", 0.0) for machine in able), default=0.0)
+        return replace(demand, memory=min(demand.memory, int(largest)))
 
     def room(self, demand: Demand) -> int:
         """Return how many works of this demand the cluster holds at once, now."""
         return sum(demand.count_on(machine) for machine in self._look())
 
     def find_obstacle(self, demand: Demand) -> str | None:
-        """Say why no machine will ever take such a work, though there are machines."""
-        machines = self._look()
-        if not machines or self.room(demand):
+        """Say why no machine takes such a work, where none that was ever seen would have."""
+        self._look()
+        if demand.gpus <= self._most_gpus:
             return None
-        most = max(machine.get("GPU", 0.0) for machine in machines)
-        return f"needs {demand.gpus:g} GPUs on one machine, the largest of the cluster has {most:g}"
+        return f"needs {demand.gpus:g} GPUs on one machine, the largest of the cluster has {self._most_gpus:g}"
 
-    def await_machines(self) -> None:
-        """Wait for a machine that works; raises StoppedEarlyError where none comes."""
-        deadline = time.monotonic() + EMPTY_SECONDS
-        while not self._look():
-            if time.monotonic() > deadline:
-                raise StoppedEarlyError(
-                    "the cluster has lost all its machines; what was done is kept: start some, run again"
-                )
-            time.sleep(LOOK_SECONDS)
+    def await_machines(self, demands: Iterable[Demand]) -> None:
+        """Wait a moment where a demand has no machine; raises StoppedEarlyError where that has lasted too long."""
+        short = [demand.gpus for demand in set(demands) if not self.room(self.fit(demand))]
+        if not short:
+            self._short_since = None
+            return
+        now = time.monotonic()
+        self._short_since = now if self._short_since is None else self._short_since
+        if now - self._short_since > EMPTY_SECONDS:
+            needed = f" with {max(short):g} GPUs or more" if self._look() else ""
+            raise StoppedEarlyError(
+                f"the cluster has lost all its machines{needed}; what was done is kept: start some, run again"
+            )
+        time.sleep(LOOK_SECONDS)
 
     def _look(self) -> list[Mapping[str, float]]:
         """Return the resources of each machine with a CPU to give."""
@@ -137,6 +148,7 @@ class Cluster:
             nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
             self._machines = [resources for resources in nodes if resources.get("CPU", 0.0) >= 1]
             self._looked_at = now
+            self._most_gpus = max([self._most_gpus, *(machine.get("GPU", 0.0) for machine in self._machines)])
         return self._machines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 from ecgbench.grid.statuses import StoppedEarlyError
@@ -13,6 +14,8 @@ CLOSE_SECONDS = 20.0
 """How long actors may take to free their models."""
 MOST_FAILED_STARTS = 10
 """How many actors may die one after another before they have started."""
+_UNREACHED = "ActorUnavailableError"
+"""What Ray raises where it does not know whether an actor lives."""
 
 
 class Pool:
@@ -21,19 +24,26 @@ class Pool:
     So nothing waits for an actor that never gets a place in the cluster. `settings`: of the models they load.
     """
 
-    def __init__(self, ray: Any, make_actor: Any, setup: Any, settings: frozenset[Any]) -> None:
+    def __init__(self, ray: Any, actor: Any, setup: Any, settings: frozenset[Any]) -> None:
         self.settings = settings
         self.idle: list[Any] = []
         self.starting: dict[Any, Any] = {}
         self._ray = ray
-        self._make_actor = make_actor
+        self._actor = actor
+        self._options: Mapping[str, Any] = {}
         self._setup = setup
         self._failed_starts = 0
 
-    def start(self, count: int) -> None:
-        """Start so many actors, less those that are starting; none where `count` is below that."""
+    def start(self, count: int, options: Mapping[str, Any]) -> None:
+        """Start so many actors, less those that are starting; none where `count` is below that.
+
+        With other options than before: those that are starting may wait for a machine that has gone.
+        """
+        if options != self._options:
+            self.stop_starting()
+            self._options = options
         for _ in range(count - len(self.starting)):
-            actor = self._make_actor.remote()
+            actor = self._actor.options(**options).remote()
             self.starting[actor.prepare.remote(self._setup)] = actor
 
     def settle(self, reference: Any) -> None:
@@ -42,7 +52,7 @@ class Pool:
         try:
             self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
-            self._failed_starts += 1
+            self._failed_starts += not is_machine_dead(error)
             if self._failed_starts >= MOST_FAILED_STARTS or is_setup_at_fault(self._ray, error):
                 raise worker_error(error) from error
             self._kill(actor)
@@ -103,15 +113,22 @@ def describe_cause(error: BaseException) -> str:
 
 
 def is_machine_lost(error: Exception) -> bool:
-    """Tell whether work was lost because its machine was."""
+    """Tell whether work was lost because its machine was, or was out of reach."""
+    return is_machine_dead(error) or type(error).__name__ == _UNREACHED
+
+
+def is_machine_dead(error: Exception) -> bool:
+    """Tell whether Ray has given the machine up."""
     text = str(error).lower()
     return type(error).__name__ == "NodeDiedError" or "node has died" in text or "node died" in text
 
 
 def describe_loss(error: Exception) -> str:
     """Say in a few words what became of work that Ray lost."""
-    if is_machine_lost(error):
+    if is_machine_dead(error):
         return "its machine went away"
+    if is_machine_lost(error):
+        return "its machine did not answer"
     if type(error).__name__ == "OutOfMemoryError" or "low on memory" in str(error):
         return "killed for memory, which ran out on its machine"
     if type(error).__name__ in ("WorkerCrashedError", "ActorDiedError"):
