@@ -1,6 +1,7 @@
 """Profiles: named sets of models and settings that fill what an artifact leaves open.
 
 A field with compare=False says how a model is run, not what it answers: it is part of no key.
+But a server's address is: it tells models of one name apart.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ecgbench.errors import UnknownNameError
+from ecgbench.store.keys import digest
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class VllmSettings:
 class ServerSettings:
     """How an OpenAI-compatible server is asked; the key comes from OPENAI_API_KEY alone.
 
-    `retries`: how often a request is repeated on 429 and 5xx; prices in USD a million tokens.
+    `base_url` is part of the key of answers (`LlmSettings.model_key`). `retries`: how often a request is repeated on
+    429 and 5xx; prices in USD a million tokens.
     """
 
     base_url: str = ""
@@ -98,8 +101,17 @@ class LlmSettings:
 
     @property
     def model_key(self) -> tuple[str, ...]:
-        """Return what an answer depends on beside the prompt: engine, model, number format, how labels are read."""
-        return (self.engine, self.model, self.dtype, self.label_answers)
+        """Return what an answer depends on beside the prompt: engine, model, number format, how labels are read.
+
+        Servers may know different models by one name, so the address of the one that is asked is part of it, as a
+        digest. Raises UsageError where it has none.
+        """
+        own = (self.engine, self.model, self.dtype, self.label_answers)
+        if self.engine != "openai":
+            return own
+        from ecgbench.engines.llm.server import find_base_url
+
+        return (*own, digest("server/1", find_base_url(self.server))[:12])
 
 
 @dataclass(frozen=True)

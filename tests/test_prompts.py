@@ -67,6 +67,17 @@ def test_cut_leaves_a_text_of_just_the_limit_whole():
     assert cut_words("a b\tc\n d", 4) == "a b c d"
 
 
+def test_a_text_without_spaces_is_cut_by_characters_and_keeps_both_ends():
+    shown = cut_words("起" + "苹" * 500 + "终", 8)
+    assert (len(shown), shown[0], shown[-1]) == (8 * 16 + 5, "起", "终")
+    assert " ... " in shown
+
+
+def test_long_words_among_usual_ones_are_left_whole():
+    text = "see https://example.org/a/rather/long/address/of/a/page.html for what it says"
+    assert cut_words(text, 8) == text
+
+
 def read(reply, text="The  Sky was BLUE all day."):
     return parse_reply(reply, text, label="dry", label_names=("wet", "dry"))
 
@@ -287,3 +298,24 @@ def test_the_schema_of_a_stated_label_admits_these_labels_alone():
     schema = json.loads(stated_schema(("wet", "dry")))
     assert schema["properties"]["label"] == {"enum": ["wet", "dry"]}
     assert schema["required"] == ["label", "confidence"]
+
+
+HALF = "\\ud83d"
+
+
+@pytest.mark.parametrize("field", ["evidence", "rationale", "counterfactual", "other"])
+def test_a_reply_with_half_a_character_is_not_valid(field):
+    fields = {"label": "dry", "evidence": ["sky"], "rationale": "No clouds.", "counterfactual": "", "other": ""}
+    assert parse_json_reply(json.dumps(fields), "The sky", label="dry", label_names=("wet", "dry")) is not None
+    said = json.dumps({**fields, field: ["sky"] if field == "evidence" else "cut HALF"}).replace("HALF", HALF)
+    said = said.replace('["sky"]', f'["sky", "{HALF}"]') if field == "evidence" else said
+    assert parse_json_reply(said, "The sky", label="dry", label_names=("wet", "dry")) is None
+
+
+def test_half_a_character_in_a_stated_label_or_a_continued_text_is_not_valid():
+    assert parse_stated(f'{{"label": "dry", "confidence": 90, "why": "{HALF}"}}', ("wet", "dry")) is None
+    assert read(' "sky"\nReason: No clouds \ud83d.') is None
+
+
+def test_a_reply_nested_without_end_is_not_valid():
+    assert parse_stated("[" * 100_000, ("wet", "dry")) is None

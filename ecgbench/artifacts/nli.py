@@ -9,9 +9,17 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ecgbench.artifacts.base import Artifact, Artifacts, Cost, TaskArtifact, TextArtifact
-from ecgbench.artifacts.llm.asking import head_key, iter_prompt_batches, seed_of, settled
+from ecgbench.artifacts.llm.asking import iter_prompt_batches, seed_of, settled
 from ecgbench.artifacts.llm.explanations import Explanations, Samples
-from ecgbench.artifacts.llm.labels import FewShots, LabelRequest, calibrate, label_rows, pack_row, stack_rows
+from ecgbench.artifacts.llm.labels import (
+    FewShots,
+    LabelRequest,
+    calibrate,
+    label_key,
+    label_rows,
+    pack_row,
+    stack_rows,
+)
 from ecgbench.data import BoolArray, DetectionTask, FloatArray, IntArray
 from ecgbench.engines.batching import iter_batches, run_halving
 from ecgbench.engines.context import ComputeContext, batch_size
@@ -115,9 +123,8 @@ class LlmNli(TextArtifact[FloatArray]):
         return [LabelRequest(prompt, nli_answers(description)) for prompt in prompts]
 
     def row_key(self, request: LabelRequest) -> str:
-        """Return the key of model, rendered prompt and answers."""
-        head = head_key("LlmNli", self.version, settled(self.llm), request.prompt)
-        return digest("row/1", [head, request.prompt.suffix, request.labels])
+        """Return the key of model, rendered prompt, answers and a stated answer's length."""
+        return label_key("LlmNli", self.version, settled(self.llm), request)
 
     def batches(self, requests: Sequence[LabelRequest]) -> Iterable[Sequence[int]]:
         """Put prompts that share prefix and answers together, those without an explanation apart."""

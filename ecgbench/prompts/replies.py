@@ -64,7 +64,8 @@ def parse_reply(reply: str, text: str, *, label: str, label_names: Sequence[str]
     """
     spans, found, reason = reply.partition(REASON)
     evidence, rationale = _locate_all(_split_spans(spans), text), _clean_sentence(reason, label_names)
-    return Explanation(label, evidence, rationale) if found and evidence and rationale else None
+    usable = found and evidence and rationale and _is_unicode(reply)
+    return Explanation(label, evidence, rationale) if usable else None
 
 
 def parse_json_reply(reply: str, text: str, *, label: str, label_names: Sequence[str]) -> Explanation | None:
@@ -98,9 +99,19 @@ def parse_stated(reply: str, labels: Sequence[str]) -> list[float] | None:
 def _read_json(kind: type[M], reply: str) -> M | None:
     """Return a reply that is JSON of this kind, else None; grammars let control characters stand in strings."""
     try:
-        return kind.model_validate(json.loads(reply, strict=False))
-    except ValueError:
+        said = json.loads(reply, strict=False)
+        return kind.model_validate(said) if _is_unicode(json.dumps(said, ensure_ascii=False)) else None
+    except (ValueError, RecursionError):
         return None
+
+
+def _is_unicode(text: str) -> bool:
+    """Tell whether a text can be written: half a character, as in a cut escape, cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _locate_all(spans: Iterable[str], text: str) -> tuple[str, ...]:

@@ -9,22 +9,31 @@ from ecgbench.data import TaskDescription
 
 MASK = "___"
 _TAIL_SHARE = 4
+_CHARACTERS_A_WORD = 16
+"""Far more than words have on average: it cuts scripts without spaces, and lines without them, alone."""
 _UNDECIDED = ("unclear", "unknown", "not stated")
 """How a hypothesis ends where the premise does not tell: the first that is no label's name."""
 
 
 def show_text(description: TaskDescription, text: str, limit: int) -> str:
-    """Return a text as prompts show it: one line, at most `limit` words, label names masked."""
+    """Return a text as prompts show it: one line, cut to `limit` words, label names masked."""
     return mask_label_names(cut_words(text, limit), description.label_names)
 
 
 def cut_words(text: str, limit: int) -> str:
-    """Collapse white space; cut a long text in the middle, since either end may hold what decides."""
+    """Collapse white space; cut a long text in the middle, since either end may hold what decides.
+
+    It keeps at most `limit` words, and _CHARACTERS_A_WORD times as many characters.
+    """
     words = text.split()
-    if len(words) <= limit:
-        return " ".join(words)
-    tail = limit // _TAIL_SHARE
-    return " ".join([*words[: limit - tail], "...", *words[len(words) - tail :]])
+    if len(words) > limit:
+        tail = limit // _TAIL_SHARE
+        words = [*words[: limit - tail], "...", *words[len(words) - tail :]]
+    shown, most = " ".join(words), limit * _CHARACTERS_A_WORD
+    if len(shown) <= most:
+        return shown
+    tail = most // _TAIL_SHARE
+    return f"{shown[: most - tail]} ... {shown[len(shown) - tail :]}"
 
 
 def mask_label_names(text: str, label_names: Sequence[str]) -> str:

@@ -360,6 +360,25 @@ def test_stated_labels_become_log_probabilities_and_a_failed_one_is_undecided():
     assert calibrate(artifact.assemble([answers[0], pack_row(np.log([0.6, 0.4])), None]))[2] == pytest.approx(0.5)
 
 
+def test_a_refused_prompt_is_a_failed_attempt_that_is_not_asked_twice(chat, monkeypatch):
+    monkeypatch.setattr(chat, "_reply", lambda text, _: None if "sun" in text else '{"label": ')
+    artifact = LabelLogits(STATED)
+    requests = artifact.requests(task(), {FewShots(STATED): ShotSets(())})
+    assert rows(artifact, requests) == [None] * 4
+    assert sum("sun" in prompt.suffix for prompt, _, _ in chat.asked) == 1
+    assert len(chat.asked) == 1 + 2 * 3
+
+
+def test_the_length_of_a_reply_is_part_of_the_key_of_stated_labels_alone():
+    def keys(settings: Any) -> list[str]:
+        short = replace(settings, reply_tokens=5)
+        return [artifact.row_key(stated) for artifact in (LabelLogits(settings), LabelLogits(short))]
+
+    stated = LabelLogits(CHAT).requests(task(), {FewShots(CHAT): ShotSets(())})[0]
+    assert len(set(keys(STATED))) == 2
+    assert len(set(keys(CHAT))) == 1
+
+
 def test_stated_and_read_off_labels_do_not_share_a_key():
     request = LabelLogits(CHAT).requests(task(), {FewShots(CHAT): ShotSets(())})[0]
     assert LabelLogits(CHAT).row_key(request) != LabelLogits(STATED).row_key(request)

@@ -104,6 +104,14 @@ def test_a_cross_encoder_is_asked_anew_for_changed_labels_only() -> None:
     assert len(set(before)) == len(TEXTS)
 
 
+def test_the_length_of_a_reply_is_part_of_the_key_of_stated_endings_alone() -> None:
+    chat = replace(EMBEDDED.llm, style="chat")
+    for settings, n_keys in ((replace(chat, label_answers="stated"), 2), (chat, 1)):
+        (request, *_) = LlmNli(EMBEDDED.llm).requests(task(), inputs())
+        found = {LlmNli(replace(settings, reply_tokens=length)).row_key(request) for length in (5, 40)}
+        assert len(found) == n_keys
+
+
 def test_a_cross_encoders_rows_are_keyed_by_its_own_settings_and_not_by_what_wrote_the_premise() -> None:
     other_llm = replace(EMBEDDED.llm, model="other")
     request = CrossEncoderNli(ONE, EMBEDDED.llm).requests(task(), inputs())[0]

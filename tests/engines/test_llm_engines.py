@@ -256,9 +256,13 @@ def test_tokens_are_counted(llm):
 
 @pytest.mark.vllm
 @pytest.mark.slow
-def test_a_prompt_beyond_the_context_is_one_line_that_says_what_to_raise(vllm_llm):
-    with pytest.raises(UsageError, match=r"takes \d+ tokens, profile\.llm\.vllm\.context_tokens is 1024; raise it"):
-        vllm_llm.generate(ask(("word " * 1000,), chat=True), max_new_tokens=30)
+def test_a_prompt_beyond_the_context_is_refused_and_the_others_are_answered(vllm_llm):
+    short, long = ask(("word", "word " * 1000), chat=True)
+    refused, answered = vllm_llm.generate([long, short], max_new_tokens=30)
+    assert (refused, bool(answered)) == (None, True)
+    assert np.isnan(vllm_llm.label_logits([long, short], LABELS)).all(axis=1).tolist() == [True, False]
+    with pytest.raises(UsageError, match=r"takes \d+ tokens.*profile\.llm\.vllm\.context_tokens is 1024; raise it"):
+        vllm_llm.generate([short], max_new_tokens=1024)
 
 
 def test_vllm_that_is_not_installed_is_named_with_the_install_line(tmp_path, monkeypatch):

@@ -71,17 +71,23 @@ def ask_twice(
     settings: LlmSettings,
     temperatures: tuple[float, float] = (0.0, RETRY_TEMPERATURE),
 ) -> list[T | None]:
-    """Return what each reply says; where it is not valid once more is asked, with another seed, then it is None."""
+    """Return what each reply says; where it is not valid once more is asked, with another seed, then it is None.
+
+    A prompt that the model refuses would be refused again: None at once.
+    """
     found: list[T | None] = [None] * len(questions)
+    unanswered = list(range(len(questions)))
     for attempt, temperature in enumerate(temperatures):
-        asked = [(i, seeds[i] + attempt) for i, answer in enumerate(found) if answer is None]
-        if not asked:
+        if not unanswered:
             break
+        asked = [(i, seeds[i] + attempt) for i in unanswered]
         replies = run_halving(
             partial(_generate, llm, questions, max_new_tokens=settings.reply_tokens, temperature=temperature), asked
         )
-        for (i, _), reply in zip(asked, replies, strict=True):
+        answered = [(i, reply) for i, reply in zip(unanswered, replies, strict=True) if reply is not None]
+        for i, reply in answered:
             found[i] = questions[i].read(reply)
+        unanswered = [i for i, _ in answered if found[i] is None]
     return found
 
 
@@ -92,7 +98,7 @@ def _generate(
     *,
     max_new_tokens: int,
     temperature: float,
-) -> list[str]:
+) -> Sequence[str | None]:
     """Ask the questions at these positions, each with its seed."""
     schemas = [schema for i, _ in asked if (schema := questions[i].schema) is not None]
     return llm.generate(

@@ -100,16 +100,15 @@ class LabelLogits(TextArtifact[FloatArray]):
         return [LabelRequest(label_prompt(task.description, shots.for_text(t), t, settings), names) for t in task.texts]
 
     def row_key(self, request: LabelRequest) -> str:
-        """Return the key of model, rendered prompt and label names: all that an answer depends on."""
-        head = head_key("LabelLogits", self.version, settled(self.llm), request.prompt)
-        return digest("row/1", [head, request.prompt.suffix, request.labels])
+        """Return the key of model, rendered prompt, label names and a stated answer's length."""
+        return label_key("LabelLogits", self.version, settled(self.llm), request)
 
     def batches(self, requests: Sequence[LabelRequest]) -> Iterable[Sequence[int]]:
         """Put prompts that share a prefix together."""
         return iter_prompt_batches([request.prompt for request in requests])
 
     def compute(self, requests: Sequence[LabelRequest], context: ComputeContext) -> Sequence[bytes | None]:
-        """Return little-endian float64 rows; None where a stated label was not valid twice."""
+        """Return little-endian float64 rows; None where the model refused or a stated label was not valid twice."""
         llm = context.load(load_llm, settled(self.llm))
         return label_rows(llm, requests, [seed_of(self.row_key(r)) for r in requests], settled(self.llm))
 
@@ -147,6 +146,12 @@ def calibrate(logits: FloatArray) -> FloatArray:
     return probabilities
 
 
+def label_key(kind: str, version: int, llm: LlmSettings, request: LabelRequest) -> str:
+    """Return the key of a label answer; a stated one may be cut, so its length is part of it."""
+    own = [llm.reply_tokens] if llm.label_answers == "stated" else []
+    return digest("row/1", [head_key(kind, version, llm, request.prompt), request.prompt.suffix, request.labels, *own])
+
+
 def pack_row(row: FloatArray) -> bytes:
     """Return one item's numbers as they are stored: little-endian float64."""
     return row.astype(_ROW).tobytes()
@@ -160,7 +165,7 @@ def stack_rows(rows: Sequence[bytes | None]) -> FloatArray:
     known = [np.frombuffer(row, dtype=_ROW).astype(np.float64) for row in rows if row is not None]
     if not known:
         raise EcgbenchError(
-            f"none of the language model's {len(rows)} answers was valid; give another model, "
+            f"none of the language model's {len(rows)} answers was valid (warnings say why); give another model, "
             "or --set profile.llm.label_answers=logprobs"
         )
     undecided, answers = np.mean(known, axis=0), iter(known)
@@ -170,10 +175,13 @@ def stack_rows(rows: Sequence[bytes | None]) -> FloatArray:
 def label_rows(
     llm: LanguageModel, requests: Sequence[LabelRequest], seeds: Sequence[int], settings: LlmSettings
 ) -> list[bytes | None]:
-    """Ask one batch of one set of labels; returns rows as they are stored, None where an answer was not valid twice."""
+    """Ask one batch of one set of labels; returns rows as they are stored.
+
+    None where an answer was not valid twice or the model refused the prompt.
+    """
     if settings.label_answers == "stated":
         stated = ask_twice(llm, requests, seeds, settings=settings)
         return [None if row is None else pack_row(np.log(row)) for row in stated]
     labels = requests[0].labels
     scored = run_halving(lambda batch: llm.label_logits([request.prompt for request in batch], labels), requests)
-    return [pack_row(row) for row in scored]
+    return [None if np.isnan(row).any() else pack_row(row) for row in scored]

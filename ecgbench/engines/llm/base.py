@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ecgbench.data import FloatArray
@@ -24,6 +24,10 @@ class Prompt:
     def __str__(self) -> str:
         return self.prefix + self.suffix
 
+    def without_text(self) -> Prompt:
+        """Return what many prompts share: an engine that refuses this refuses them all."""
+        return replace(self, suffix="")
+
 
 @dataclass
 class TokenUsage:
@@ -38,12 +42,19 @@ class TokenUsage:
 
 
 class LanguageModel(Protocol):
-    """Score and continue prompts; one call is one batch."""
+    """Score and continue prompts; one call is one batch.
+
+    A prompt that cannot be answered (too long, filtered) is refused alone, and the others are answered. What keeps
+    all from an answer (a wrong key, an option unknown) is an error.
+    """
 
     usage: TokenUsage
 
     def label_logits(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> FloatArray:
-        """Return the log-probability of each label as the prompt's continuation: float64, shape (b, C)."""
+        """Return the log-probability of each label as the prompt's continuation: float64, shape (b, C).
+
+        The row of a refused prompt is NaN.
+        """
         ...
 
     def generate(
@@ -55,8 +66,8 @@ class LanguageModel(Protocol):
         schemas: Sequence[str] | None = None,
         temperature: float = 0.0,
         seeds: Sequence[int] | None = None,
-    ) -> list[str]:
-        """Continue each prompt up to `stop` (left out), the model's own end or `max_new_tokens`.
+    ) -> Sequence[str | None]:
+        """Continue each prompt up to `stop` (left out), the model's own end or `max_new_tokens`; None: refused.
 
         `schemas`: a JSON schema a row; the reply is decoded under it, its properties in the schema's order, so it is
         valid JSON unless it is cut at `max_new_tokens`. `temperature` 0 takes the likeliest token; above 0 each row

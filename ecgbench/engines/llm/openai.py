@@ -16,7 +16,7 @@ import numpy as np
 
 from ecgbench.data import FloatArray
 from ecgbench.engines.llm.base import Prompt, TokenUsage
-from ecgbench.engines.llm.server import Server, chat_request
+from ecgbench.engines.llm.server import RefusedError, Server, chat_request
 from ecgbench.errors import EcgbenchError
 from ecgbench.profiles import LlmSettings
 
@@ -55,16 +55,22 @@ class OpenAiLlm:
     def label_logits(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> FloatArray:
         """Return log-probabilities of the labels' first tokens: float64, shape (b, C).
 
-        They are read off the likeliest tokens that the server returns; see `score_labels`. Raises EcgbenchError
-        where it returns none, or where two labels begin with the same token.
+        They are read off the likeliest tokens that the server returns; see `score_labels`. NaN where it refuses a
+        prompt or returns none. Raises EcgbenchError where it does so with every prompt, or where two labels begin
+        with the same token.
         """
         distinct = list(dict.fromkeys(prompts))
-        returned = dict(zip(distinct, self.server.run(self._top_tokens, distinct), strict=True))
-        scores = {prompt: score_labels(top, labels, lead=_lead(prompt)) for prompt, top in returned.items()}
+        returned = self.server.run(self._top_tokens, distinct, bare=prompts[0].without_text())
+        scores = {
+            prompt: score_labels(top, labels, lead=_lead(prompt))
+            for prompt, top in zip(distinct, returned, strict=True)
+            if top is not None
+        }
         silent = sum(len(set(row)) == 1 for row in scores.values())
         if silent:
             logger.warning("%d of %d answers have no label among their likeliest tokens", silent, len(distinct))
-        return np.array([scores[prompt] for prompt in prompts], dtype=np.float64)
+        refused = [math.nan] * len(labels)
+        return np.array([scores.get(prompt, refused) for prompt in prompts], dtype=np.float64)
 
     def generate(
         self,
@@ -75,7 +81,7 @@ class OpenAiLlm:
         schemas: Sequence[str] | None = None,
         temperature: float = 0.0,
         seeds: Sequence[int] | None = None,
-    ) -> list[str]:
+    ) -> list[str | None]:
         """Continue each prompt up to `stop` (left out), its own end or `max_new_tokens`; see LanguageModel.
 
         The draws of one prompt under one schema are one request, with the seed of the first, so that the prompt
@@ -90,14 +96,18 @@ class OpenAiLlm:
         shared: dict[str, Any] = {"max_tokens": max_new_tokens, "temperature": temperature}
         shared |= {"stop": [stop]} if stop else {}
         draws = [({**_request(*own), **shared}, list(group)) for own, group in groups.items()]
-        found = self.server.run(lambda one: self._draw(*one, seeded=temperature > 0), draws)
+        found = self.server.run(
+            lambda one: self._draw(*one, seeded=temperature > 0),
+            draws,
+            bare=({**_request(prompts[0].without_text(), forms[0]), **shared}, [drawn[0]]),
+        )
         replies = {
-            (*own, seed): text
+            (*own, seed): text.partition(stop)[0] if stop else text
             for (own, group), texts in zip(groups.items(), found, strict=True)
+            if texts is not None
             for seed, text in zip(group, texts, strict=True)
         }
-        texts = [replies[own] for own in asked]
-        return [text.partition(stop)[0] for text in texts] if stop else texts
+        return [replies.get(own) for own in asked]
 
     def _draw(self, request: dict[str, Any], seeds: Sequence[int], *, seeded: bool) -> list[str]:
         """Return a reply a seed; a server that gives fewer than it is asked for is asked again."""
@@ -119,7 +129,7 @@ class OpenAiLlm:
         except (AttributeError, IndexError, TypeError):
             found = {}
         if not found:
-            raise EcgbenchError(f"the server gives no log-probabilities of tokens; {_ANOTHER_WAY}")
+            raise RefusedError(f"the server gives no log-probabilities of tokens; {_ANOTHER_WAY}")
         return found
 
     def _send(self, request: dict[str, Any]) -> Any:

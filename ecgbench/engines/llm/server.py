@@ -5,10 +5,12 @@ The key is read from OPENAI_API_KEY and given to the client alone: no error, log
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing.pool import ThreadPool
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -16,14 +18,23 @@ from ecgbench.errors import EcgbenchError, UsageError
 from ecgbench.profiles import LlmSettings, ServerSettings
 from ecgbench.registry import missing_package
 
+logger = logging.getLogger(__name__)
+
 KEY, BASE_URL = "OPENAI_API_KEY", "OPENAI_BASE_URL"
 _SET_URL = "--set profile.llm.server.base_url=http://HOST:PORT/v1"
 _THINKING = "chat_template_kwargs"
 _SHOWN = 300
 """How many characters of a server's own words an error shows."""
 
+_OF_A_REQUEST = (400, 403, 413, 422)
+"""The statuses that may come of what one request says: too long a prompt, one that a content filter stops."""
+
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class RefusedError(EcgbenchError):
+    """Report a request that the server does not answer; it may answer others."""
 
 
 @dataclass
@@ -36,14 +47,17 @@ class Server:
 
     @classmethod
     def connect(cls, settings: LlmSettings) -> Server:
-        """Set up the client; asks the server nothing. Raises MissingPackageError, UsageError without a base URL."""
+        """Set up the client; asks the server nothing.
+
+        Raises MissingPackageError, UsageError without a base URL or with a key that is none.
+        """
         try:
             import openai
         except ImportError:
             raise missing_package("openai", needed_for="profile.llm.engine=openai") from None
         client = openai.OpenAI(
             base_url=find_base_url(settings.server),
-            api_key=os.environ.get(KEY) or "none",  # a server of one's own needs no key, the client does
+            api_key=_find_key() or "none",  # a server of one's own needs no key, the client does
             max_retries=settings.server.retries,
             timeout=settings.server.timeout,
         )
@@ -53,36 +67,53 @@ class Server:
         """Close the connections."""
         self.client.close()
 
-    def run(self, ask: Callable[[T], R], asked: Sequence[T]) -> list[R]:
-        """Return `ask` of each, `concurrency` at a time; after the first error nothing more is asked."""
-        with ThreadPoolExecutor(self.settings.server.concurrency) as pool:
-            futures = [pool.submit(ask, one) for one in asked]
+    def run(self, ask: Callable[[T], R], asked: Sequence[T], *, bare: T) -> list[R | None]:
+        """Return `ask` of each, `concurrency` at a time; None where the server refuses it.
+
+        After the first other error nothing more is asked, and nothing that hangs is waited for. Where all are refused
+        `bare` is asked, which holds no text: if that is refused, too, it is not for what texts say, and RefusedError is
+        raised.
+        """
+        refusals: list[str] = []
+
+        def attempt(position: int) -> tuple[int, R | None]:
             try:
-                return [future.result() for future in futures]
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+                return position, ask(asked[position])
+            except RefusedError as error:
+                refusals.append(str(error))
+                return position, None
+
+        # Its threads are daemons: neither an error nor the end of the process waits for a server that hangs.
+        with ThreadPool(min(self.settings.server.concurrency, len(asked))) as pool:
+            found = dict(pool.imap_unordered(attempt, range(len(asked))))
+        if len(refusals) == len(asked):
+            ask(bare)
+        if refusals:
+            logger.warning("%d of %d prompts were refused: %s", len(refusals), len(asked), refusals[0])
+        return [found[position] for position in range(len(asked))]
 
     def send(self, request: dict[str, Any]) -> Any:
         """Return the server's answer with at least one choice; a request with messages is a chat.
 
         429, 5xx, lost connections and timeouts are repeated by the client, which waits as long as the server says.
-        Raises EcgbenchError, one line, for whatever else goes wrong.
+        Raises RefusedError, one line, where that may be due to this request, else EcgbenchError.
         """
         import openai
 
         answer, problem = None, "it answered without choices"
+        kind: type[EcgbenchError] = RefusedError
         try:
             answer = self._send_known(request)
         except openai.OpenAIError as error:
             problem = self._explain(error)
+            kind = RefusedError if getattr(error, "status_code", None) in _OF_A_REQUEST else EcgbenchError
         except ValueError as error:
-            problem = f"its answer is no JSON: {error}"
+            problem, kind = f"its answer is no JSON: {error}", EcgbenchError
         choices = getattr(answer, "choices", None)
         if isinstance(choices, list) and choices:
             return answer
         # Raised out here, where it has no context: the client's errors hold the request and so the key.
-        raise EcgbenchError(_one_line(f"server {self.client.base_url}, model {self.settings.model!r}: {problem}"))
+        raise kind(_one_line(f"server {self.client.base_url}, model {self.settings.model!r}: {problem}"))
 
     def _send_known(self, request: dict[str, Any]) -> Any:
         """Send a request, where the server refuses an option without it; what helped is remembered."""
@@ -112,8 +143,10 @@ class Server:
             return f"no answer within {server.timeout:g} s; raise profile.llm.server.timeout"
         if isinstance(error, openai.APIConnectionError):
             return f"it cannot be reached; start it, or {_SET_URL}"
-        if status in (401, 403):
+        if status == 401:
             return f"it refuses the key ({status}); set {KEY} in the environment"
+        if status == 403:
+            return f"it refuses the key or the prompt ({status}, {_own_words(error)}); set {KEY} in the environment"
         if status == 404:
             return f"not found ({_own_words(error)}); most servers' base_url ends in /v1, and serve models by name"
         if status == 429:
@@ -142,6 +175,14 @@ def find_base_url(settings: ServerSettings) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UsageError(f"profile.llm.server.base_url is {given!r}, which is no address: {_SET_URL}")
     return given
+
+
+def _find_key() -> str:
+    """Return the key less the white space around it, which files of secrets end in; empty: there is none."""
+    key = os.environ.get(KEY, "").strip()
+    if not re.fullmatch(r"[!-~]*", key):
+        raise UsageError(f"{KEY} holds other characters than visible ASCII, as no key does; set it anew")
+    return key
 
 
 def chat_request(content: str) -> dict[str, Any]:
@@ -178,5 +219,5 @@ def _own_words(error: Any) -> str:
 
 def _one_line(text: str) -> str:
     """Return a text as one line, without the key, which a server may repeat."""
-    key = os.environ.get(KEY)
+    key = os.environ.get(KEY, "").strip()
     return " ".join((text.replace(key, "***") if key else text).split())

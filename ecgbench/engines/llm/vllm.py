@@ -85,19 +85,20 @@ class VllmLlm:
         """Return log-probabilities of the labels as continuations: float64, shape (b, C).
 
         Where the labels' first tokens differ they decide; else the whole label and its end are scored, a request
-        for each distinct start of a label, all but the last tokens of which vLLM has in its cache.
+        for each distinct start of a label, all but the last tokens of which vLLM has in its cache. NaN where a prompt
+        is too long.
         """
         answers = self.tokens.encode_labels(labels, chat=prompts[0].chat)
         questions = list(_iter_questions(answers))
         rows = self._encode(prompts, room=max(map(len, answers)))
         outputs = iter(
             self._run(
-                [[*row, *start] for row in rows for start, _ in questions],
+                [[*rows[i], *start] for i in rows for start, _ in questions],
                 [{"max_tokens": 1, "logprob_token_ids": tokens} for _ in rows for _, tokens in questions],
             )
         )
-        scores = np.zeros((len(rows), len(answers)))
-        for i in range(len(rows)):
+        scores = np.full((len(prompts), len(answers)), np.nan)
+        for i in rows:
             found: dict[tuple[int, ...], float] = {}
             for start, tokens in questions:
                 (scored,) = next(outputs).logprobs
@@ -114,7 +115,7 @@ class VllmLlm:
         schemas: Sequence[str] | None = None,
         temperature: float = 0.0,
         seeds: Sequence[int] | None = None,
-    ) -> list[str]:
+    ) -> list[str | None]:
         """Continue each prompt up to `stop` (left out), its own end or `max_new_tokens`; see LanguageModel.
 
         Each draw is a request with its row's seed, so a reply does not follow from what else is in the batch;
@@ -124,7 +125,7 @@ class VllmLlm:
         drawn: Sequence[int | None] = (seeds or range(len(prompts))) if temperature else [None] * len(prompts)
         forms: Sequence[str | None] = schemas if schemas else [None] * len(prompts)
         asked = list(zip(prompts, forms, drawn, strict=True))
-        place = {request: i for i, request in enumerate(dict.fromkeys(asked))}
+        distinct = list(dict.fromkeys(asked))
         shared: dict[str, Any] = {
             "max_tokens": max_new_tokens,
             "temperature": temperature,
@@ -132,25 +133,41 @@ class VllmLlm:
             "stop": stop,
             "stop_token_ids": self.tokens.ends(chat=chat),
         }
+        rows = self._encode([prompt for prompt, _, _ in distinct], room=max_new_tokens)
+        kept = [distinct[i] for i in rows]
         outputs = self._run(
-            self._encode([prompt for prompt, _, _ in place], room=max_new_tokens),
-            [{**shared, "seed": seed, "structured_outputs": _decoded_under(schema)} for _, schema, seed in place],
+            list(rows.values()),
+            [{**shared, "seed": seed, "structured_outputs": _decoded_under(schema)} for _, schema, seed in kept],
         )
-        return [outputs[place[request]].text for request in asked]
+        replies = {request: output.text for request, output in zip(kept, outputs, strict=True)}
+        return [replies.get(request) for request in asked]
 
-    def _encode(self, prompts: Sequence[Prompt], *, room: int) -> list[list[int]]:
-        """Return the whole prompts as token ids, each with `room` tokens to go on."""
-        encoded = self.tokens.encode(prompts)
-        longest = len(encoded.head) + max(map(len, encoded.rows)) + room
-        if longest > self.context_tokens:
-            raise UsageError(
-                f"a prompt with its reply takes {longest} tokens, profile.llm.vllm.context_tokens is "
-                f"{self.context_tokens}; raise it, or lower profile.llm.text_words"
+    def _encode(self, prompts: Sequence[Prompt], *, room: int) -> dict[int, list[int]]:
+        """Return whole prompts as token ids by position, without those too long for `room` tokens to go on.
+
+        Raises UsageError where even an empty text would leave no room.
+        """
+        encoded = self.tokens.encode([*prompts, prompts[0].without_text()])
+        *rows, empty = [encoded.head + row for row in encoded.rows]
+        limit = f"profile.llm.vllm.context_tokens is {self.context_tokens}; raise it"
+        if len(empty) + room > self.context_tokens:
+            raise UsageError(f"a prompt without its text takes {len(empty) + room} tokens with its reply, {limit}")
+        kept = {i: row for i, row in enumerate(rows) if len(row) + room <= self.context_tokens}
+        if len(kept) < len(rows):
+            logger.warning(
+                "%d of %d prompts were refused: the longest takes %d tokens with its reply, %s, or lower %s",
+                len(rows) - len(kept),
+                len(rows),
+                max(map(len, rows)) + room,
+                limit,
+                "profile.llm.text_words",
             )
-        return [encoded.head + row for row in encoded.rows]
+        return kept
 
     def _run(self, rows: Sequence[list[int]], settings: Sequence[dict[str, Any]]) -> list[Any]:
         """Return vLLM's one output a request, and count its tokens."""
+        if not rows:
+            return []
         from vllm import SamplingParams
         from vllm.inputs import TokensPrompt
 
