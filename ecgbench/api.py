@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict, Unpack
 
 from ecgbench.errors import UnknownNameError, UsageError
 from ecgbench.grid.choices import GridChoices, parse_selections
-from ecgbench.grid.executors import Execution
+from ecgbench.grid.executors import Execution, ExecutorKind
 from ecgbench.grid.plan import Plan, plan_grid
 from ecgbench.grid.prepare import prepare
 from ecgbench.grid.rerun import Rerun
@@ -56,7 +56,7 @@ def run(
     cache: str | Path | None = None,
     plugins: PluginFiles = (),
     rerun: Rerun | Literal["missing", "failed", "all"] = Rerun.MISSING,
-    execution: Execution | None = None,
+    execution: Execution | ExecutorKind | Literal["local", "process", "ray"] | None = None,
     **grid: Unpack[GridArguments],
 ) -> list[CellRecord]:
     """Run a grid, append its records to `out`/results, write `out`/LEADERBOARD.md, and return every cell's record.
@@ -67,7 +67,8 @@ def run(
     """
     loaded = _load(plugins)
     built = _build_suite(suite, grid)
-    chosen = dataclasses.replace(execution or Execution(), plugin_files=loaded.files)
+    chosen = execution if isinstance(execution, Execution) else Execution(ExecutorKind(execution or "local"))
+    chosen = dataclasses.replace(chosen, plugin_files=loaded.files)
     options = RunOptions(Rerun(rerun), execution=chosen)
     records = run_suite(built, loaded, cache=_open(cache), out=Path(out), options=options)
     write_board(Path(out))
@@ -136,7 +137,7 @@ def _read_arguments(grid: GridArguments) -> GridChoices:
     for unknown in grid.keys() - GridArguments.__annotations__.keys():
         raise UnknownNameError("argument", unknown, GridArguments.__annotations__)
     settings = grid.get("settings", {})
-    if not isinstance(settings, Mapping):
+    if not isinstance(settings, Mapping) or not all(isinstance(name, str) for name in settings):
         raise UsageError(f"settings is {settings!r}; give a mapping, such as {{'classifier.epochs': 5}}")
     return GridChoices(
         profile=grid.get("profile"),
@@ -165,5 +166,7 @@ def _list(values: Any) -> list[Any] | None:
     """Return one value or several as a list."""
     if values is None:
         return None
-    is_one = isinstance(values, str) or not isinstance(values, Iterable)
-    return [values] if is_one else list(values)
+    try:
+        return [values] if isinstance(values, str) else list(values)
+    except TypeError:  # one number, also in an array without dimensions
+        return [values]

@@ -11,11 +11,22 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 import ecgbench
 from conftest import TOY, Workspace
-from ecgbench import CellRecord, DatasetChoice, DetectorChoice, Execution, NoiseGrid, Selection, Suite, artifacts
+from ecgbench import (
+    CellRecord,
+    DatasetChoice,
+    DetectorChoice,
+    Execution,
+    ExecutorKind,
+    NoiseGrid,
+    Selection,
+    Suite,
+    artifacts,
+)
 from ecgbench.errors import EcgbenchError, UsageError
 from test_import_light import HEAVY
 
@@ -184,6 +195,8 @@ def test_loaded_plugins_are_taken_as_they_are(workspace: Workspace) -> None:
         ({"profile": "embeded"}, "unknown profile 'embeded'. Did you mean: embedded?"),
         ({"settings": {"classifier.epoch": 5}}, "epoch"),
         ({"settings": "classifier.epochs=5"}, "settings is 'classifier.epochs=5'; give a mapping"),
+        ({"settings": {1: 2}}, "settings is {1: 2}; give a mapping"),
+        ({"execution": "proces"}, "unknown executor 'proces'. Did you mean: process?"),
         ({"rerun": "fialed"}, "unknown rerun choice 'fialed'. Did you mean: failed?"),
         ({"plugins": "toy.py"}, "plugins is 'toy.py'; give a list of files, such as ['toy.py']"),
         ({"plugins": ["absent.py"]}, "plugin file 'absent.py' does not exist"),
@@ -215,8 +228,21 @@ def test_a_plugin_that_does_not_load_is_warned_of(
     assert "plugin bad (bad_guest) did not load: ModuleNotFoundError" in caplog.text
 
 
+def test_numbers_come_as_numpy_has_them_too(workspace: Workspace) -> None:
+    records = run(
+        workspace,
+        dataset="toy",
+        detectors="random",
+        noise="uniform",
+        rates=np.array(0.2),
+        seeds=np.arange(2),
+        execution="local",
+    )
+    assert {(record.rate, record.seed) for record in records} == {(0.2, 0), (0.2, 1)}
+
+
 @pytest.mark.slow
-def test_plugin_files_reach_the_processes_of_an_execution(workspace: Workspace) -> None:
-    execution = Execution("process", time_limit=120)  # type: ignore[arg-type]  # as one writes it without types
+@pytest.mark.parametrize("execution", ["process", Execution(ExecutorKind.PROCESS, time_limit=120)])
+def test_plugin_files_reach_the_processes_of_an_execution(workspace: Workspace, execution: Any) -> None:
     records = run(workspace, dataset="toy", detectors="toy_lengths", noise="none", execution=execution)
     assert records[0].status is ecgbench.Status.OK

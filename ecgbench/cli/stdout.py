@@ -15,7 +15,11 @@ T = TypeVar("T")
 def plugins_print_to_stderr() -> Iterator[None]:
     """Send to stderr what is printed meanwhile, also by what writes past Python to the descriptor."""
     _flush()
-    kept = os.dup(1)
+    try:
+        kept = os.dup(1)
+    except OSError:  # closed, as by `>&-`: nothing can be printed there
+        yield
+        return
     os.dup2(2, 1)
     try:
         with contextlib.redirect_stdout(sys.stderr):

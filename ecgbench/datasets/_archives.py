@@ -41,7 +41,7 @@ def _read_member(tar: tarfile.TarFile, name: str) -> bytes:
     file = tar.extractfile(member) if member.isreg() else None
     if file is None:
         raise DataError(f"{name} in the archive is a link or a device, no file")
-    return file.read()
+    return _read_bounded(file, name)  # a sparse file is larger than what was unpacked
 
 
 def _read_bounded(file: IO[bytes] | gzip.GzipFile, name: str) -> bytes:
@@ -57,5 +57,6 @@ def _told(where: str) -> Iterator[None]:
         yield
     except KeyError as error:
         raise DataError(f"{where}: {error.args[0]}") from error
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, tarfile.TarError, zlib.error) as error:
+    # RuntimeError: a zip that wants a password.
+    except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, tarfile.TarError, zlib.error) as error:
         raise DataError(f"cannot read {where}: {' '.join(str(error).split()) or type(error).__name__}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -49,3 +50,12 @@ def test_what_was_printed_before_a_plugin_runs_stays_in_its_place(tmp_path: Path
     done = subprocess.run([COMMAND[0], "-P", "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.splitlines() == ["before", "after"]
     assert sorted(done.stderr.splitlines()) == ["around", "by a plugin", "by a program"]
+
+
+def test_a_run_whose_standard_output_is_closed_goes_on(workspace: Workspace) -> None:
+    command = shlex.join([*COMMAND, "run", "--dataset", "toy", "--detectors", "random", "--noise", "uniform"])
+    done = subprocess.run(
+        ["sh", "-c", f"{command} {shlex.join(workspace.options)} >&-"], capture_output=True, text=True, check=False
+    )
+    assert "Bad file descriptor" not in done.stderr
+    assert len(workspace.records) > 1

@@ -93,6 +93,31 @@ def test_a_bomb_in_an_archive_is_not_unpacked(tmp_path: Path, monkeypatch: pytes
     assert "unpacks to more than 64 MiB and is not read" in refuse(content, monkeypatch, tmp_path)
 
 
+def test_a_sparse_file_in_an_archive_is_not_filled_up() -> None:
+    sparse = tarfile.TarInfo("holes")
+    sparse.size = 0
+    sparse.pax_headers = {"GNU.sparse.major": "0", "GNU.sparse.minor": "1", "GNU.sparse.size": str(2**31)}
+    sparse.pax_headers |= {"GNU.sparse.name": "holes", "GNU.sparse.map": f"{2**31},0"}
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(sparse)
+    assert len(file.getvalue()) < 2**10
+    with pytest.raises(DataError, match="holes unpacks to more than 64 MiB"):
+        read_tar_gz(file.getvalue(), ["holes"], where="it")
+
+
+def test_a_zip_with_a_password_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "locked.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x", b"secret")
+    content = bytearray(path.read_bytes())
+    for header, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(header) + offset] |= 1  # the flag of encryption
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"cannot read .*locked\.zip: .*encrypted"):
+        read_zip(path, "x")
+
+
 def test_a_bomb_in_a_zip_is_not_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
