@@ -177,26 +177,17 @@ def test_a_cluster_gives_the_records_of_this_process_and_leaves_nothing_to_compu
 
 
 @pytest.mark.slow
-def test_a_machine_that_is_lost_while_texts_are_asked_takes_no_answer_with_it(
-    workspace: Workspace, machines: Machines, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("detectors", "calls"),
+    [("toy_lengths,toy_votes", 2), ("toy_slow,toy_slow[name=b],toy_slow[name=c]", 3)],
+    ids=["texts", "cells"],
+)
+def test_a_machine_that_is_lost_takes_no_answer_and_no_cell_with_it(
+    workspace: Workspace, machines: Machines, monkeypatch: pytest.MonkeyPatch, detectors: str, calls: int
 ) -> None:
-    command = [*GRID, "--detectors", "toy_lengths,toy_votes"]
+    command = [*GRID, "--detectors", detectors]
     monkeypatch.setenv("ECGBENCH_TOY_SLEEP", "0.3")
-    thread = meanwhile(lambda: count_lines(workspace.folder / "calls") >= 2, machines.pull_the_plug)
-    done = workspace.cli("run", *command, *workspace.options, *on(machines))
-    assert not thread.is_alive()
-    assert done.code == 0, done.err
-    monkeypatch.setenv("ECGBENCH_TOY_SLEEP", "0")
-    assert run_locally(workspace, *command) == facts(workspace.folder / "out")
-
-
-@pytest.mark.slow
-def test_a_machine_that_is_lost_while_cells_are_scored_takes_no_cell_with_it(
-    workspace: Workspace, machines: Machines, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    command = [*GRID, "--detectors", "toy_slow,toy_slow[name=b],toy_slow[name=c]"]
-    monkeypatch.setenv("ECGBENCH_TOY_SLEEP", "0.3")
-    thread = meanwhile(lambda: count_lines(workspace.folder / "calls") >= 3, machines.pull_the_plug)
+    thread = meanwhile(lambda: count_lines(workspace.folder / "calls") >= calls, machines.pull_the_plug)
     done = workspace.cli("run", *command, *workspace.options, *on(machines))
     assert not thread.is_alive()
     assert done.code == 0, done.err
