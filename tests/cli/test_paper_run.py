@@ -21,7 +21,7 @@ from ecgbench.store.cache import default_cache_folder
 pytestmark = pytest.mark.slow
 
 SUITE = Path(__file__).parents[2] / "benchmarks" / "paper.toml"
-N = 24
+N = 16
 DETECTORS = 13
 SANITY = 3
 
