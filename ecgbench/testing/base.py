@@ -111,16 +111,16 @@ class Check:
         except BaseException as error:  # a plugin may even call sys.exit
             if isinstance(error, UsageError) and found.kind is Kind.DATASET:
                 raise  # its parameters lead to no data: whoever chose them is to mend them
-            seen, cause = _describe(error, found), error
+            seen, cause = describe_error(error, found), error
         if seen is not None:
             raise CheckFailedError(f"{self.name}: {seen}; it must hold that {self.summary}") from cause
 
 
-def _describe(error: BaseException, subject: Subject) -> str:
-    """Say what was raised, and by which line of the subject's own file."""
+def describe_error(error: BaseException, subject: Subject | None = None) -> str:
+    """Say what was raised, and by which line of the subject's own file, where there is a subject yet."""
     kind = "" if isinstance(error, EcgbenchError) else f"{type(error).__name__}: "
     text = f"it raised {kind}{one_line(error)}"[:LONGEST_REASON].rstrip(": ")
-    file = getattr(sys.modules.get(subject.target.__module__), "__file__", None)
+    file = getattr(sys.modules.get(subject.target.__module__), "__file__", None) if subject else None
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     return f"{text} (line {lines[-1]})" if lines else text
 
