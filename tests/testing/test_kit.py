@@ -31,6 +31,7 @@ from kit_subjects import (
 )
 
 from ecgbench.errors import UsageError
+from ecgbench.plugins import load_plugins
 from ecgbench.testing import (
     CheckFailedError,
     check_dataset,
@@ -47,6 +48,7 @@ from ecgbench.testing import (
 from ecgbench.testing.base import Check, Ending, Kind, find_subject
 from ecgbench.testing.looking import moved_random_states
 from ecgbench.testing.suites import CHECKS, iter_results
+from ecgbench_detectors.margin import Margin
 
 NEED_A_SPEC = {"target_importable", "requires_declared", "light_import"}
 """Shown to fail by the plugin files of tests/cli/test_check.py."""
@@ -194,6 +196,27 @@ def test_of_an_installed_plugin_the_module_of_its_hooks_must_be_light_and_its_re
     assert failures(subject.instance).keys() == {"light_import", "requires_declared"}
     assert "importing guest_hooks loads scipy" in failures(subject.instance)["light_import"]
     assert "guest_rank imports kit_subjects" in failures(subject.instance)["requires_declared"]
+
+
+def test_what_another_plugin_leads_to_is_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "broken-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n", encoding="utf-8")
+    (folder / "entry_points.txt").write_text("[ecgbench]\nbroken = broken_hooks\n", encoding="utf-8")
+    hooks = GUEST_HOOKS.replace("import scipy", "").replace("guest", "broken")
+    (tmp_path / "broken_hooks.py").write_text(hooks, encoding="utf-8")
+    (tmp_path / "broken_rank.py").write_text("raise SystemExit(0)", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert not find_subject(Honest()).is_registered
+    assert find_subject(Margin()).is_registered
+    assert "broken" in Kind.DETECTOR.registry(load_plugins()).names
+
+
+def test_a_class_that_a_spec_names_by_another_module_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Margin, "__module__", "elsewhere")
+    subject = find_subject(Margin())
+    assert subject.is_registered
+    assert subject.entry.spec.name == "margin"
 
 
 GUEST_CLASS = """
