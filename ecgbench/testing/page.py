@@ -34,6 +34,8 @@ Without pytest, `check_detector`, `check_noise_model`, `check_metric` and `check
 checks and raise `CheckFailedError` at the first that fails. The checks that read a spec are skipped for a class that no
 installed plugin registers.
 
+A ranking or a number of classes for which `NotApplicableError` is raised is passed over; one at least must fit.
+
 ## What cannot hold is declared
 
 A check that cannot hold is declared where the class is, with its reason. It is shown as an expected failure, and in

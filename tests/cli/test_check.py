@@ -98,7 +98,7 @@ def test_a_plugin_file_is_checked_and_a_parameter_that_breaks_it_is_exit_1(check
     done = check.plugin("mine[sign=-1.0]")
     assert done.code == 1
     (line,) = failed_lines(done)
-    assert line.startswith("higher_is_more_suspicious: the mean AUROC of three tasks is 0.0")
+    assert line.startswith("higher_is_more_suspicious: the mean AUROC of 3 tasks is 0.0")
     assert "it must hold that planted wrong labels are ranked above chance" in line
 
 

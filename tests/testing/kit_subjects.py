@@ -189,6 +189,18 @@ class Crowded(Honest):
 
 
 @dataclass(frozen=True)
+class OfClasses(Honest):
+    """It is made for so many classes alone."""
+
+    counts: tuple[int, ...] = ()
+
+    def score(self, task: DetectionTask, artifacts: Artifacts, rng: np.random.Generator) -> FloatArray:
+        if task.n_classes not in self.counts:
+            raise NotApplicableError(f"it is made for {self.counts} classes")
+        return super().score(task, artifacts, rng)
+
+
+@dataclass(frozen=True)
 class OwnEngine(TaskArtifact[FloatArray]):
     """An artifact on an engine that the kit does not know."""
 
@@ -235,6 +247,14 @@ class Flipping(UniformNoise):
     fault: str = "none"
 
     def corrupt(self, data: LabeledTexts, rate: float, rng: np.random.Generator) -> Corruption:
+        if self.fault == "two" and data.description.n_classes > 2:
+            raise NotApplicableError("it is made for two classes")
+        if self.fault == "three" and data.description.n_classes < 3:
+            raise NotApplicableError("it is made for three classes and more")
+        if self.fault == "raters" and data.annotations is None:
+            raise NotApplicableError("no rater is known")
+        if self.fault == "never":
+            raise NotApplicableError("it fits nothing")
         if self.fault == "one more" and rate:
             rate += 1 / len(data)
         if self.fault == "unseeded":
@@ -272,6 +292,10 @@ class Measuring(Auroc):
             return float("nan")
         if self.fault == "noisy" and is_noisy.all():
             return float(1 // np.count_nonzero(~is_noisy).item())
+        if self.fault == "spread" and np.ptp(scores) == 0:
+            raise NotApplicableError("the scores are constant")
+        if self.fault == "never":
+            raise NotApplicableError("it fits nothing")
         if self.fault == "first":
             return float(is_noisy[np.argsort(-scores, kind="stable")[:12]].mean()) if is_noisy.any() else self._refuse()
         if self.fault == "global":
@@ -345,7 +369,7 @@ BROKEN: list[tuple[Any, str, str]] = [
     (Peeking(), "undeclared_artifact_refused", "was read but not declared (declared: OutOfFoldProbs)"),
     (Talking(), "undeclared_artifact_refused", "was read but not declared (declared: OutOfFoldProbs)"),
     (Undecided(), "scores_valid", "1 of 40 scores are not finite"),
-    (Upside(), "higher_is_more_suspicious", "the mean AUROC of three tasks is 0.0"),
+    (Upside(), "higher_is_more_suspicious", "the mean AUROC of 3 tasks is 0.0"),
     (Writing(), "inputs_untouched", "the value of OutOfFoldProbs was changed"),
     (Relabelling(), "inputs_untouched", "the task was changed"),
     (Drifting(), "deterministic", "the scores differ between two calls"),

@@ -23,6 +23,7 @@ from kit_subjects import (
     Loading,
     Measuring,
     Misspelt,
+    OfClasses,
     OnOwnEngine,
     Overdeclared,
     Silent,
@@ -85,9 +86,26 @@ def test_every_check_is_shown_to_fail() -> None:
     assert of_all - {name for _, name in shown} == NEED_A_SPEC
 
 
-@pytest.mark.parametrize("instance", [Honest(), Flipping(), Measuring(), Loading()], ids=repr)
+@pytest.mark.parametrize(
+    "instance",
+    [
+        *(Honest(), OfClasses((2,)), OfClasses((3, 4))),
+        *(Flipping(), Flipping("raters"), Flipping("two"), Flipping("three")),
+        *(Measuring(), Measuring("spread"), Loading()),
+    ],
+    ids=repr,
+)
 def test_what_is_right_passes_every_check(instance: Any) -> None:
     assert failures(instance) == {}
+
+
+@pytest.mark.parametrize("instance", [OfClasses(), Flipping("never"), Measuring("never")], ids=repr)
+def test_what_is_never_applicable_fails(instance: Any) -> None:
+    said = failures(instance)
+    assert len(said) > 3
+    assert any(
+        "it raised it is made for () classes" in line or "it raised it fits nothing" in line for line in said.values()
+    )
 
 
 @pytest.mark.parametrize("module", [common, datasets, detectors, metrics, noise_models], ids=lambda m: m.__name__)
