@@ -268,6 +268,10 @@ class Flipping(UniformNoise):
             return dataclasses.replace(found, labels=found.labels + 1)
         if self.fault == "texts":
             return dataclasses.replace(found, texts=tuple(text.upper() for text in data.texts))
+        if self.fault == "marked":
+            is_wrong = found.labels != data.labels
+            texts = tuple(f"{text} WRONG" if wrong else text for text, wrong in zip(data.texts, is_wrong, strict=True))
+            return dataclasses.replace(found, texts=texts)
         if self.fault == "writing":
             data.given_labels.flags.writeable = True
             data.given_labels[:] = 0
@@ -384,7 +388,8 @@ BROKEN: list[tuple[Any, str, str]] = [
     (Flipping("one more"), "exact_rate", "2 of 10 labels are wrong at rate 0.05, 0 are asked"),
     (Flipping("unseeded"), "deterministic", "labels differ between two calls"),
     (Flipping("one seed"), "another_seed_differs", "three seeds gave the same labels"),
-    (Flipping("texts"), "text_changes_declared", "is right, and its text became"),
+    (Flipping("texts"), "text_changes_declared", "the text of item 0 became"),
+    (Flipping("marked"), "text_changes_declared", "WRONG"),
     (Flipping("writing"), "inputs_untouched", "the data was changed"),
     (Flipping("global"), "global_random_state_untouched", "the global state of random moved"),
     (Measuring("nan"), "finite", "a constant ranking has nan"),
