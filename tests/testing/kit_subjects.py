@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import enum
 import itertools
 import os
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -66,6 +68,33 @@ class Doubling(Honest):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "k", 2 * self.k)
+
+
+class Mode(enum.Enum):
+    """Values that no record can hold."""
+
+    FAST = "fast"
+
+
+@dataclass(frozen=True)
+class Moded(Honest):
+    """A parameter is a value that no record can hold."""
+
+    mode: Mode = Mode.FAST
+
+
+@dataclass(frozen=True)
+class Placeful(Honest):
+    """A parameter is a path, which no selection can hold."""
+
+    place: Path = Path("here")
+
+
+@dataclass(frozen=True)
+class Untyped(Honest):
+    """A parameter comes back from a record as another."""
+
+    k: Any = (1, 2)
 
 
 def make_local() -> Honest:
@@ -367,6 +396,9 @@ BROKEN: list[tuple[Any, str, str]] = [
     (Thawed(), "parameters_round_trip", "Thawed is no frozen dataclass"),
     (Bare(3), "parameters_round_trip", "k has no default"),
     (Doubling(), "parameters_round_trip", "Doubling(k=2) became"),
+    (Moded(), "parameters_round_trip", "it raised TypeError: a cache key cannot hold Mode"),
+    (Placeful(), "parameters_round_trip", "it raised TypeError: Object of type"),
+    (Untyped(), "parameters_round_trip", "Untyped(k=(1, 2)) became"),
     (make_local(), "picklable", "Can't pickle local object"),
     (Fickle(), "needs_stable", "needs() gave"),
     (Needy(), "needs_stable", "it raised TypeError: a cache key cannot hold frozenset"),
