@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from ecgbench.errors import EcgbenchError, UnknownNameError, UsageError, one_line
+from ecgbench.errors import EcgbenchError, UsageError, one_line
 from ecgbench.grid.selection import Selection
 from ecgbench.plugins import Plugins, load_plugins
 from ecgbench.registry import Registered, Registry
@@ -53,7 +53,7 @@ class CheckFailedError(EcgbenchError):
     """Report a check that a subject fails: which check, what was seen, what must hold."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Subject:
     """What is checked, and the spec that leads to it; one that no plugin registered has a spec made up for it."""
 
@@ -169,19 +169,6 @@ def make_check(check: Check, subject: Subject, expected: Mapping[str, str]) -> R
     if check.name in expected:
         return Result(check, Ending.FAILED, "it holds: take it out of expected_failures")
     return Result(check, Ending.OK)
-
-
-def expected_failures(subject: Subject, names: tuple[str, ...]) -> Mapping[str, str]:
-    """Return the reasons by check that a subject declares; raises UsageError where one names no check or no reason."""
-    declared: Mapping[str, str] = subject.instance.expected_failures
-    if not isinstance(declared, Mapping):
-        raise UsageError(f"{subject}: expected_failures is {declared!r}; give a mapping of checks to reasons")
-    for name, reason in declared.items():
-        if name not in names:
-            raise UnknownNameError(f"check in expected_failures of {subject}", name, names)
-        if not isinstance(reason, str) or not reason.strip():
-            raise UsageError(f"{subject}: expected_failures[{name!r}] has no reason; say why it cannot hold")
-    return declared
 
 
 def find_subject(instance: Any, wanted: Kind | None = None) -> Subject:

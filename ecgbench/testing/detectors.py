@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ from ecgbench.specs import Detector
 from ecgbench.store.keys import digest
 from ecgbench.testing.base import Seen, Subject, check
 from ecgbench.testing.fakes import FAKE_PROFILE, fake_values
-from ecgbench.testing.looking import moved_random_states, snapshot
+from ecgbench.testing.looking import snapshot, untouched_random_state
 from ecgbench.testing.tasks import ODD_TEXTS, plant_task, take_items
 
 LEAST_AUROC = 0.65
@@ -157,13 +157,16 @@ def deterministic(subject: Subject) -> Seen:
     return "the scores differ between two calls" if differs else None
 
 
-@check()
-def global_random_state_untouched(subject: Subject) -> Seen:
-    """score() draws from the generator it is given: the global states of random, numpy and torch do not move."""
+def _prepare_score(subject: Subject) -> Callable[[], Any]:
     task = _draw_fitting(subject)
     view = _view(subject.instance.needs(), task)
-    moved = moved_random_states(lambda: _score(subject.instance, task, view))
-    return f"the global state of {', '.join(moved)} moved" if moved else None
+    return lambda: _score(subject.instance, task, view)
+
+
+global_random_state_untouched = untouched_random_state(
+    _prepare_score,
+    "score() draws from the generator it is given: the global states of random, numpy and torch do not move",
+)
 
 
 @check()

@@ -10,7 +10,7 @@ import numpy as np
 from ecgbench.data import BoolArray, FloatArray, freeze
 from ecgbench.errors import NotApplicableError
 from ecgbench.testing.base import Seen, Subject, check
-from ecgbench.testing.looking import moved_random_states, snapshot
+from ecgbench.testing.looking import snapshot, untouched_random_state
 
 N = 60
 TOLERANCE = 1e-9
@@ -140,11 +140,10 @@ def inputs_untouched(subject: Subject) -> Seen:
     return "what it was given was changed" if snapshot((truth, scores)) != before else None
 
 
-@check()
-def global_random_state_untouched(subject: Subject) -> Seen:
-    """compute() moves no global state of random, numpy or torch."""
-    moved = moved_random_states(lambda: _measure(subject, _draw_truth(), _perfect()))
-    return f"the global state of {', '.join(moved)} moved" if moved else None
+global_random_state_untouched = untouched_random_state(
+    lambda subject: lambda: _measure(subject, _draw_truth(), _perfect()),
+    "compute() moves no global state of random, numpy or torch",
+)
 
 
 CHECKS = (

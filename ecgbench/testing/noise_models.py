@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from ecgbench.errors import DataError, InvalidCorruptionError, NotApplicableErro
 from ecgbench.grid.cells import validate_corruption
 from ecgbench.seeds import derive_rng
 from ecgbench.testing.base import Seen, Subject, check
-from ecgbench.testing.looking import moved_random_states, snapshot
+from ecgbench.testing.looking import differing_fields, snapshot, untouched_random_state
 from ecgbench.testing.tasks import draw_data
 
 RATE = 0.3
@@ -75,7 +75,7 @@ def deterministic(subject: Subject) -> Seen:
     """The same seed gives the same texts, labels and markers."""
     data = _draw_fitting(subject, ODD)
     first, second = (_corrupt(subject, data) for _ in range(2))
-    differing = [name for name in vars(first) if snapshot(vars(first)[name]) != snapshot(vars(second)[name])]
+    differing = differing_fields(first, second)
     return f"{' and '.join(differing)} differ between two calls" if differing else None
 
 
@@ -114,12 +114,15 @@ def inputs_untouched(subject: Subject) -> Seen:
     return "the data was changed" if snapshot(data) != before else None
 
 
-@check()
-def global_random_state_untouched(subject: Subject) -> Seen:
-    """corrupt() draws from the generator it is given: the global states of random, numpy and torch do not move."""
+def _prepare_corrupt(subject: Subject) -> Callable[[], Corruption]:
     data = _draw_fitting(subject)
-    moved = moved_random_states(lambda: _corrupt(subject, data))
-    return f"the global state of {', '.join(moved)} moved" if moved else None
+    return lambda: _corrupt(subject, data)
+
+
+global_random_state_untouched = untouched_random_state(
+    _prepare_corrupt,
+    "corrupt() draws from the generator it is given: the global states of random, numpy and torch do not move",
+)
 
 
 CHECKS = (

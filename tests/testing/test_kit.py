@@ -287,6 +287,14 @@ def test_the_kit_needs_no_pytest() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_a_dataset_is_loaded_once_to_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    loads: list[int] = []
+    load = Loading.load
+    monkeypatch.setattr(Loading, "load", lambda *given: loads.append(1) or load(*given))
+    check_dataset(Loading())
+    assert len(loads) == 1 + 1 + 2  # to look, to compare, and twice under watch
+
+
 def test_a_subject_is_named_with_its_parameters() -> None:
     assert str(find_subject(Measuring("far"))) == "Measuring[fault=far]"
     assert str(find_subject(Bare(3))) == "Bare"
