@@ -54,7 +54,7 @@ def _find(text: str, plugins: Plugins) -> tuple[Selection, list[tuple[Kind, Regi
     """Return what a selection names, of whichever kinds; raises UnknownNameError."""
     from ecgbench.errors import UnknownNameError
     from ecgbench.grid.selection import parse_selection
-    from ecgbench.testing.base import Kind
+    from ecgbench.testing.base import ANYTHING, Kind
 
     chosen = parse_selection(text)
     found: list[tuple[Kind, Registered[Any]]] = []
@@ -65,7 +65,7 @@ def _find(text: str, plugins: Plugins) -> tuple[Selection, list[tuple[Kind, Regi
             found.append((kind, registry[name]))
     if not found:
         known = [name for kind in Kind for name in kind.registry(plugins).names]
-        raise UnknownNameError("detector, noise model, metric or dataset", chosen.name, dict.fromkeys(known))
+        raise UnknownNameError(ANYTHING, chosen.name, dict.fromkeys(known))
     return chosen, found
 
 

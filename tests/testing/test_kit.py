@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import subprocess
 import sys
@@ -13,15 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kit_broken import BROKEN, failures
+from kit_faults import Flipping, Loading, Measuring
 from kit_subjects import (
-    BROKEN,
     Bare,
     Declared,
-    Flipping,
     Honest,
     Listed,
-    Loading,
-    Measuring,
     Misspelt,
     OfClasses,
     OnOwnEngine,
@@ -32,7 +29,6 @@ from kit_subjects import (
 )
 
 from ecgbench.errors import UsageError
-from ecgbench.plugins import load_plugins
 from ecgbench.testing import (
     CheckFailedError,
     check_dataset,
@@ -49,7 +45,6 @@ from ecgbench.testing import (
 from ecgbench.testing.base import Check, Ending, Kind, find_subject
 from ecgbench.testing.looking import moved_random_states
 from ecgbench.testing.suites import CHECKS, iter_results
-from ecgbench_detectors.margin import Margin
 
 NEED_A_SPEC = {"target_importable", "requires_declared", "light_import"}
 """Shown to fail by the plugin files of tests/cli/test_check.py."""
@@ -59,10 +54,6 @@ HERE = Path(__file__).parent
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECGBENCH_CACHE", str(tmp_path / "cache"))
-
-
-def failures(instance: Any) -> dict[str, str]:
-    return {r.check.name: r.reason for r in iter_results(find_subject(instance)) if r.ending is Ending.FAILED}
 
 
 @pytest.mark.parametrize(("instance", "name", "seen"), BROKEN, ids=lambda value: str(value)[:40])
@@ -195,65 +186,6 @@ def test_what_was_raised_is_said_with_its_line_and_kept_as_the_cause() -> None:
     assert isinstance(failed.value.__cause__, IndexError)
 
 
-def test_of_an_installed_plugin_the_module_of_its_hooks_must_be_light_and_its_requirements_are_declared(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "guest-1.0.dist-info"
-    folder.mkdir()
-    requirement = "Requires-Dist: pytest\n"
-    (folder / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: guest\nVersion: 1.0\n{requirement}", encoding="utf-8"
-    )
-    (folder / "entry_points.txt").write_text("[ecgbench]\nguest = guest_hooks\n", encoding="utf-8")
-    (tmp_path / "guest_hooks.py").write_text(GUEST_HOOKS, encoding="utf-8")
-    (tmp_path / "guest_rank.py").write_text(GUEST_CLASS, encoding="utf-8")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    subject = find_subject(importlib.import_module("guest_rank").Mine())
-    assert subject.is_registered
-    assert subject.entry.spec.name == "guest"
-    assert failures(subject.instance).keys() == {"light_import", "requires_declared"}
-    assert "importing guest_hooks loads scipy" in failures(subject.instance)["light_import"]
-    assert "guest_rank imports kit_subjects" in failures(subject.instance)["requires_declared"]
-
-
-def test_what_another_plugin_leads_to_is_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "broken-1.0.dist-info"
-    folder.mkdir()
-    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n", encoding="utf-8")
-    (folder / "entry_points.txt").write_text("[ecgbench]\nbroken = broken_hooks\n", encoding="utf-8")
-    hooks = GUEST_HOOKS.replace("import scipy", "").replace("guest", "broken")
-    (tmp_path / "broken_hooks.py").write_text(hooks, encoding="utf-8")
-    (tmp_path / "broken_rank.py").write_text("raise SystemExit(0)", encoding="utf-8")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    assert not find_subject(Honest()).is_registered
-    assert find_subject(Margin()).is_registered
-    assert "broken" in Kind.DETECTOR.registry(load_plugins()).names
-
-
-def test_a_class_that_a_spec_names_by_another_module_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Margin, "__module__", "elsewhere")
-    subject = find_subject(Margin())
-    assert subject.is_registered
-    assert subject.entry.spec.name == "margin"
-
-
-GUEST_CLASS = """
-from kit_subjects import Honest
-
-class Mine(Honest):
-    def findings(self, task, artifacts):
-        import pytest
-        return ()
-"""
-GUEST_HOOKS = """
-import scipy
-from ecgbench.hookspecs import hookimpl
-from ecgbench.specs import DetectorSpec
-
-@hookimpl
-def ecgbench_detectors():
-    return [DetectorSpec("guest", "guest_rank:Mine", "a guest")]
-"""
 CONFORMANCE = """
 from kit_subjects import Declared, Honest, Overdeclared
 from ecgbench.testing import parametrize_with_checks
