@@ -6,6 +6,7 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -230,3 +231,18 @@ def test_a_dataset_is_loaded_once_to_be_looked_at(monkeypatch: pytest.MonkeyPatc
 def test_a_subject_is_named_with_its_parameters() -> None:
     assert str(find_subject(Measuring("far"))) == "Measuring[fault=far]"
     assert str(find_subject(Bare(3))) == "Bare"
+
+
+@dataclass(frozen=True)
+class Leaving(Honest):
+    """By default it cannot be built."""
+
+    k: int = 1
+
+    def __post_init__(self) -> None:
+        if self.k == 1:
+            sys.exit(0)
+
+
+def test_a_subject_that_cannot_be_built_by_default_is_named_by_its_class() -> None:
+    assert str(find_subject(Leaving(2))) == "Leaving"
