@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
 import unicodedata
@@ -23,6 +24,8 @@ LONGEST_NAME = 25
 _NAME = re.compile(r"[a-z](?:[a-z0-9_]*[a-z0-9])?")
 _OWN_CLASSES = frozenset({*ecgbench.__all__, *artifacts.__all__, "Check"})
 """What a generated module imports, or may come to import."""
+
+_TOOL_FILES = frozenset({"conftest", "setup"})
 
 
 @dataclass(frozen=True)
@@ -127,8 +130,15 @@ def _iter_faults(kind: Kind, name: str, plugins: Plugins) -> Iterator[str]:
         yield "it is not a Python identifier of lower-case letters, digits and underscores that starts with a letter"
     if len(name) > LONGEST_NAME:
         yield f"it has {len(name)} characters, and {LONGEST_NAME} are the most"
+    class_name = _class_name(name)
     if keyword.iskeyword(name):
         yield "it is a keyword of Python"
+    if hasattr(builtins, name):
+        yield "it is a name of Python's own"
+    if keyword.iskeyword(class_name) or hasattr(builtins, class_name):
+        yield f"its class would be {class_name}, which is Python's own"
+    if name in _TOOL_FILES or name.startswith("test_") or name.endswith("_test"):
+        yield "pytest or setuptools would take its module for a file of theirs"
     registry = kind.registry(plugins)
     if name in registry.names:
         yield f"{registry[name].distribution} registers one of that name"
@@ -136,8 +146,8 @@ def _iter_faults(kind: Kind, name: str, plugins: Plugins) -> Iterator[str]:
         yield "a sanity row of every board has it"
     if is_module_taken(Path(f"{name}.py")):
         yield "an installed module has it"
-    if _class_name(name) in _OWN_CLASSES:
-        yield f"its class would be {_class_name(name)}, which ecgbench has"
+    if class_name in _OWN_CLASSES:
+        yield f"its class would be {class_name}, which ecgbench has"
 
 
 def _to_snake_case(name: str) -> str:

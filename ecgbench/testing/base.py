@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from ecgbench.errors import EcgbenchError, UnknownNameError, UsageError, one_line
+from ecgbench.errors import EcgbenchError, UsageError, one_line
 from ecgbench.grid.selection import Selection
 from ecgbench.plugins import Plugins, load_plugins
-from ecgbench.registry import Registered, Registry, import_target
+from ecgbench.registry import Registered, Registry
 from ecgbench.specs import Dataset, Detector, Metric, NoiseModel, Spec
 from ecgbench.store.keys import plain
 
+ANYTHING = "detector, noise model, metric or dataset"
 LONGEST_REASON = 300
 
 
@@ -52,7 +53,7 @@ class CheckFailedError(EcgbenchError):
     """Report a check that a subject fails: which check, what was seen, what must hold."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Subject:
     """What is checked, and the spec that leads to it; one that no plugin registered has a spec made up for it."""
 
@@ -65,7 +66,9 @@ class Subject:
         try:
             params = plain(self.entry.changed(read_fields(self.instance)))
             return str(Selection(self.entry.spec.name, params))
-        except Exception:  # its parameters are what a check is about
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # its parameters are what a check is about
             return str(self.entry.spec.name)
 
     @property
@@ -111,16 +114,16 @@ class Check:
         except BaseException as error:  # a plugin may even call sys.exit
             if isinstance(error, UsageError) and found.kind is Kind.DATASET:
                 raise  # its parameters lead to no data: whoever chose them is to mend them
-            seen, cause = _describe(error, found), error
+            seen, cause = describe_error(error, found), error
         if seen is not None:
             raise CheckFailedError(f"{self.name}: {seen}; it must hold that {self.summary}") from cause
 
 
-def _describe(error: BaseException, subject: Subject) -> str:
-    """Say what was raised, and by which line of the subject's own file."""
+def describe_error(error: BaseException, subject: Subject | None = None) -> str:
+    """Say what was raised, and by which line of the subject's own file, where there is a subject yet."""
     kind = "" if isinstance(error, EcgbenchError) else f"{type(error).__name__}: "
     text = f"it raised {kind}{one_line(error)}"[:LONGEST_REASON].rstrip(": ")
-    file = getattr(sys.modules.get(subject.target.__module__), "__file__", None)
+    file = getattr(sys.modules.get(subject.target.__module__), "__file__", None) if subject else None
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     return f"{text} (line {lines[-1]})" if lines else text
 
@@ -168,31 +171,20 @@ def make_check(check: Check, subject: Subject, expected: Mapping[str, str]) -> R
     return Result(check, Ending.OK)
 
 
-def expected_failures(subject: Subject, names: tuple[str, ...]) -> Mapping[str, str]:
-    """Return the reasons by check that a subject declares; raises UsageError where one names no check or no reason."""
-    declared: Mapping[str, str] = subject.instance.expected_failures
-    if not isinstance(declared, Mapping):
-        raise UsageError(f"{subject}: expected_failures is {declared!r}; give a mapping of checks to reasons")
-    for name, reason in declared.items():
-        if name not in names:
-            raise UnknownNameError(f"check in expected_failures of {subject}", name, names)
-        if not isinstance(reason, str) or not reason.strip():
-            raise UsageError(f"{subject}: expected_failures[{name!r}] has no reason; say why it cannot hold")
-    return declared
-
-
-def find_subject(instance: Any, kind: Kind | None = None) -> Subject:
+def find_subject(instance: Any, wanted: Kind | None = None) -> Subject:
     """Return what is to be checked, with its spec where an installed plugin has one; raises UsageError."""
-    kinds = [k for k in ([kind] if kind else Kind) if isinstance(instance, k.interface)]
+    kinds = [k for k in ([wanted] if wanted else Kind) if isinstance(instance, k.interface)]
     if not kinds:
-        wanted = kind or "detector, noise model, metric or dataset"
         shown = f"the class {instance.__name__}" if isinstance(instance, type) else f"{type(instance).__name__} object"
-        raise UsageError(f"{shown} is no {wanted}; give an instance, such as MyDetector()")
-    for entry in kinds[0].registry(_installed_plugins(tuple(sys.path))):
-        if _leads_to(entry, type(instance)):
-            return Subject(kinds[0], instance, entry)
-    spec = Spec(type(instance).__name__, f"{type(instance).__module__}:{type(instance).__qualname__}", "")
-    return Subject(kinds[0], instance, _Unregistered(spec, "", "", "", type(instance)), is_registered=False)
+        raise UsageError(f"{shown} is no {wanted or ANYTHING}; give an instance, such as MyDetector()")
+    kind, cls = kinds[0], type(instance)
+    name = f"{cls.__module__}:{cls.__qualname__}"
+    entries = kind.registry(_installed_plugins(tuple(sys.path)))
+    named = [entry for entry in entries if entry.spec.target == name]
+    for entry in named or [entry for entry in entries if _leads_to(entry, cls)]:
+        return Subject(kind, instance, entry)
+    unregistered = _Unregistered(Spec(cls.__name__, name, ""), "", "", "", cls)
+    return Subject(kind, instance, unregistered, is_registered=False)
 
 
 def read_fields(instance: Any) -> dict[str, Any]:
@@ -209,8 +201,7 @@ def _installed_plugins(path: tuple[str, ...]) -> Plugins:  # noqa: ARG001  # whe
     return load_plugins()
 
 
-def _leads_to(entry: Registered[Any], kind: type[Any]) -> bool:
-    try:
-        return import_target(entry.spec.target) is kind
-    except EcgbenchError:  # another plugin's trouble
-        return False
+def _leads_to(entry: Registered[Any], cls: type[Any]) -> bool:
+    """Say whether a spec's target is a class by another name; nothing is imported, for it may be a broken plugin's."""
+    module, _, name = entry.spec.target.partition(":")
+    return getattr(sys.modules.get(module), "__dict__", {}).get(name) is cls

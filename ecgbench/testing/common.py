@@ -9,7 +9,7 @@ from typing import Any
 
 from ecgbench.errors import EcgbenchError
 from ecgbench.registry import import_target
-from ecgbench.store.keys import plain
+from ecgbench.store.keys import digest, plain
 from ecgbench.testing.base import Seen, Subject, check, read_fields
 from ecgbench.testing.imports import heavy_imports, module_of, plugin_module, undeclared_imports
 
@@ -50,7 +50,7 @@ def light_import(subject: Subject) -> Seen:
 
 @check()
 def parameters_round_trip(subject: Subject) -> Seen:
-    """It is a frozen dataclass with a default for each field, hashable, and built again from a record it is equal."""
+    """It is a frozen dataclass, hashable, with a default for each field; built from its fields as JSON it is equal."""
     instance = subject.instance
     if not (dataclasses.is_dataclass(instance) and getattr(instance, "__dataclass_params__").frozen):  # noqa: B009
         return f"{subject.target.__name__} is no frozen dataclass"
@@ -58,8 +58,9 @@ def parameters_round_trip(subject: Subject) -> Seen:
     fields = [f for f in dataclasses.fields(instance) if f.init]
     if bare := [f.name for f in fields if f.default is missing and f.default_factory is missing]:
         return f"{', '.join(bare)} has no default"
-    recorded = json.loads(json.dumps(plain(subject.entry.changed(read_fields(instance)))))
-    built = subject.entry.build(recorded)
+    recorded = read_fields(instance)
+    digest("check/1", recorded)
+    built = subject.entry.build(json.loads(json.dumps(plain(recorded))))
     if built != instance or hash(built) != hash(instance):
         return f"{instance!r} became {built!r}"
     return None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from ecgbench.data import LabeledTexts
 from ecgbench.specs import DatasetContext
 from ecgbench.store.cache import Cache, default_cache_folder
 from ecgbench.testing.base import Seen, Subject, check
-from ecgbench.testing.looking import moved_random_states, snapshot
+from ecgbench.testing.looking import differing_fields, untouched_random_state
 
 
 def _load(subject: Subject) -> LabeledTexts:
@@ -16,18 +18,23 @@ def _load(subject: Subject) -> LabeledTexts:
     return data
 
 
+@functools.lru_cache(maxsize=1)
+def _load_once(subject: Subject) -> LabeledTexts:
+    """Return what the first load of a subject gave, for checks that only look at it."""
+    return _load(subject)
+
+
 @check()
 def loads_twice_alike(subject: Subject) -> Seen:
     """Loaded again it is the same: texts, labels, raters and description, in the same order."""
-    first, second = _load(subject), _load(subject)
-    differing = [name for name in vars(first) if snapshot(vars(first)[name]) != snapshot(vars(second)[name])]
+    differing = differing_fields(_load_once(subject), _load(subject))
     return f"{' and '.join(differing)} differ between two loads" if differing else None
 
 
 @check()
 def labels_in_range(subject: Subject) -> Seen:
     """Every label, true or given, is a class that the description names, and there is one an item."""
-    data = _load(subject)
+    data = _load_once(subject)
     for name in ("labels", "given_labels"):
         labels = getattr(data, name)
         if labels.shape != (len(data),):
@@ -40,7 +47,7 @@ def labels_in_range(subject: Subject) -> Seen:
 @check()
 def texts_are_strings(subject: Subject) -> Seen:
     """It holds at least two texts, all of them strings."""
-    texts = _load(subject).texts
+    texts = _load_once(subject).texts
     if len(texts) < 2:
         return f"it holds {len(texts)} texts"
     other = next((i for i, text in enumerate(texts) if not isinstance(text, str)), None)
@@ -50,7 +57,7 @@ def texts_are_strings(subject: Subject) -> Seen:
 @check()
 def description_complete(subject: Subject) -> Seen:
     """Data, noun, headings and two classes or more have names, each its own; examples and lines fit the classes."""
-    data = _load(subject)
+    data = _load_once(subject)
     described = data.description
     names = described.label_names
     named = {
@@ -71,17 +78,15 @@ def description_complete(subject: Subject) -> Seen:
 @check()
 def raters_fit(subject: Subject) -> Seen:
     """Ratings, where there are any, are one row an item."""
-    data = _load(subject)
+    data = _load_once(subject)
     if data.annotations is None or (data.annotations.ndim == 2 and len(data.annotations) == len(data)):
         return None
     return f"annotations has shape {np.shape(data.annotations)} for {len(data)} texts"
 
 
-@check()
-def global_random_state_untouched(subject: Subject) -> Seen:
-    """load() moves no global state of random, numpy or torch."""
-    moved = moved_random_states(lambda: _load(subject))
-    return f"the global state of {', '.join(moved)} moved" if moved else None
+global_random_state_untouched = untouched_random_state(
+    lambda subject: lambda: _load(subject), "load() moves no global state of random, numpy or torch"
+)
 
 
 CHECKS = (

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ecgbench.grid.random_states import guard_random_states
+from ecgbench.testing.base import Check, Seen, Subject
 
 
 def snapshot(value: Any) -> Any:
@@ -27,6 +28,11 @@ def snapshot(value: Any) -> Any:
     return value if isinstance(value, str) else pickle.dumps(value)
 
 
+def differing_fields(first: Any, second: Any) -> list[str]:
+    """Return the names of what differs between two objects of a class."""
+    return [name for name in vars(first) if snapshot(vars(first)[name]) != snapshot(vars(second)[name])]
+
+
 def moved_random_states(act: Callable[[], Any]) -> list[str]:
     """Return which global random states an action moves when it is done again; they are put back.
 
@@ -39,6 +45,16 @@ def moved_random_states(act: Callable[[], Any]) -> list[str]:
         with guard_random_states() as moved:
             act()
     return moved
+
+
+def untouched_random_state(prepare: Callable[[Subject], Callable[[], Any]], summary: str) -> Check:
+    """Return the check that what is prepared of a subject moves no global random state when it is called."""
+
+    def see(subject: Subject) -> Seen:
+        moved = moved_random_states(prepare(subject))
+        return f"the global state of {', '.join(moved)} moved" if moved else None
+
+    return Check("global_random_state_untouched", summary, see)
 
 
 def _scatter_states() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from ecgbench.data import BoolArray, FloatArray, freeze
 from ecgbench.errors import NotApplicableError
 from ecgbench.testing.base import Seen, Subject, check
-from ecgbench.testing.looking import moved_random_states, snapshot
+from ecgbench.testing.looking import snapshot, untouched_random_state
 
 N = 60
 TOLERANCE = 1e-9
@@ -22,8 +22,10 @@ def _draw_truth() -> BoolArray:
 
 
 def _iter_rankings() -> Iterator[tuple[str, FloatArray]]:
-    """Yield rankings between the best and the worst, by name."""
+    """Yield rankings by name: the best, the worst and others between them."""
     rng, truth = np.random.default_rng(1), _draw_truth().astype(np.float64)
+    yield "perfect", _perfect()
+    yield "reversed", -_perfect()
     yield "constant", np.zeros(N)
     for i in range(4):
         yield f"random {i}", rng.normal(size=N)
@@ -38,15 +40,27 @@ def _measure(subject: Subject, is_noisy: BoolArray, scores: FloatArray) -> Mappi
     return {str(k): float(v) for k, v in value.items()} if isinstance(value, Mapping) else {"": float(value)}
 
 
+def _measure_rankings(subject: Subject) -> list[tuple[str, FloatArray, Mapping[str, float]]]:
+    """Return the rankings that the metric is defined for, with its values; raises NotApplicableError for none."""
+    measured, refused = [], []
+    for name, scores in _iter_rankings():
+        try:
+            measured.append((name, scores, _measure(subject, _draw_truth(), scores)))
+        except NotApplicableError as error:
+            refused.append(error)
+    if not measured:
+        raise refused[0]
+    return measured
+
+
 def _perfect() -> FloatArray:
     return _draw_truth() + np.random.default_rng(2).uniform(0.0, 0.5, size=N)
 
 
 @check()
 def finite(subject: Subject) -> Seen:
-    """It gives a finite number, or finite numbers by cut-off, for every ranking."""
-    for name, scores in [("perfect", _perfect()), ("reversed", -_perfect()), *_iter_rankings()]:
-        found = _measure(subject, _draw_truth(), scores)
+    """It gives a finite number, or finite numbers by cut-off, for every ranking for which it is defined."""
+    for name, _, found in _measure_rankings(subject):
         if wrong := [f"{key} {value}".strip() for key, value in found.items() if not math.isfinite(value)]:
             return f"a {name} ranking has {', '.join(wrong)}"
         if not found:
@@ -58,8 +72,8 @@ def finite(subject: Subject) -> Seen:
 def ties(subject: Subject) -> Seen:
     """Its value does not depend on the order of the items, tied ones too."""
     order = np.random.default_rng(3).permutation(N)
-    for name, scores in _iter_rankings():
-        found, moved = _measure(subject, _draw_truth(), scores), _measure(subject, _draw_truth()[order], scores[order])
+    for name, scores, found in _measure_rankings(subject):
+        moved = _measure(subject, _draw_truth()[order], scores[order])
         for key in found:
             if abs(found[key] - moved[key]) > TOLERANCE:
                 return f"a {name} ranking has {found[key]:.6g}, in another order {moved[key]:.6g} {key}".rstrip()
@@ -71,8 +85,8 @@ def perfect_is_best(subject: Subject) -> Seen:
     """No ranking has a higher value than a perfect one, and the reversed has a lower: higher = better."""
     best = _measure(subject, _draw_truth(), _perfect())
     worst = _measure(subject, _draw_truth(), -_perfect())
-    for name, scores in _iter_rankings():
-        for key, value in _measure(subject, _draw_truth(), scores).items():
+    for name, _, found in _measure_rankings(subject):
+        for key, value in found.items():
             if value > best[key] + TOLERANCE:
                 return f"a {name} ranking has {value:.6g}, a perfect one {best[key]:.6g} {key}".rstrip()
     return None if any(worst[k] < best[k] for k in best) else "a perfect and a reversed ranking have the same value"
@@ -82,8 +96,8 @@ def perfect_is_best(subject: Subject) -> Seen:
 def reversed_is_worst(subject: Subject) -> Seen:
     """No ranking has a lower value than the reversed one."""
     worst = _measure(subject, _draw_truth(), -_perfect())
-    for name, scores in _iter_rankings():
-        for key, value in _measure(subject, _draw_truth(), scores).items():
+    for name, _, found in _measure_rankings(subject):
+        for key, value in found.items():
             if value < worst[key] - TOLERANCE:
                 return f"a {name} ranking has {value:.6g}, the reversed {worst[key]:.6g} {key}".rstrip()
     return None
@@ -126,11 +140,10 @@ def inputs_untouched(subject: Subject) -> Seen:
     return "what it was given was changed" if snapshot((truth, scores)) != before else None
 
 
-@check()
-def global_random_state_untouched(subject: Subject) -> Seen:
-    """compute() moves no global state of random, numpy or torch."""
-    moved = moved_random_states(lambda: _measure(subject, _draw_truth(), _perfect()))
-    return f"the global state of {', '.join(moved)} moved" if moved else None
+global_random_state_untouched = untouched_random_state(
+    lambda subject: lambda: _measure(subject, _draw_truth(), _perfect()),
+    "compute() moves no global state of random, numpy or torch",
+)
 
 
 CHECKS = (

@@ -15,8 +15,9 @@ _HEAD = """\
 without a model, most of them in milliseconds. `ecgbench check my_detector --plugin my_detector.py` takes a plugin file,
 `ecgbench check 'ecg[k=30]'` parameters, `ecgbench check file:reviews.csv` a dataset that needs a source. Each check is
 a line: ok, skipped, an expected failure with its reason, or FAILED with what was seen and what must hold. The exit code
-is 1 where one failed. A dataset is loaded from the cache, and fetched where it is not there yet. The checks run in this
-one process: code that crashes or hangs ends them, too.
+is 1 where one failed or where a name could not be checked, as without a package that it needs, and 2 where a name or a
+parameter is wrong; the other names are checked all the same. A dataset is loaded from the cache, and fetched where it
+is not there yet. The checks run in this one process: code that crashes or hangs ends them, too.
 
 In a plugin's own tests each is a test of its own:
 
@@ -32,6 +33,8 @@ def test_conformance(subject, check):
 Without pytest, `check_detector`, `check_noise_model`, `check_metric` and `check_dataset` of `ecgbench.testing` make all
 checks and raise `CheckFailedError` at the first that fails. The checks that read a spec are skipped for a class that no
 installed plugin registers.
+
+A ranking or a number of classes for which `NotApplicableError` is raised is passed over; one at least must fit.
 
 ## What cannot hold is declared
 

@@ -50,11 +50,15 @@ class PlantedTask:
 
 
 def draw_data(n: int = 40, n_classes: int = 2, seed: int = 0) -> LabeledTexts:
-    """Return n different texts with true labels, the classes about equally often, in random order."""
+    """Return n different texts with true labels, the classes about equally often, in random order.
+
+    Of three raters the first two are right, and the third gives each item the next class.
+    """
     rng = np.random.default_rng([seed, n, n_classes])
     labels = rng.permutation(np.arange(n) % n_classes)
     texts = tuple(_draw_text(rng, tuple(CLASS_WORDS.values())[label], i) for i, label in enumerate(labels))
-    return LabeledTexts("made_up", texts, labels, describe_classes(n_classes))
+    raters = np.stack([labels, labels, (labels + 1) % n_classes], axis=1)
+    return LabeledTexts("made_up", texts, labels, describe_classes(n_classes), annotations=raters)
 
 
 def plant_task(n: int = 40, n_classes: int = 2, *, share: float = 0.2, seed: int = 0) -> PlantedTask:

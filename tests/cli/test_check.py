@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Outcome, Workspace
+from ecgbench.testing.base import Kind
 from ecgbench.testing.suites import CHECKS
 
 PLUGIN = '''
@@ -22,6 +23,9 @@ class Mine(Detector):
     """A detector with one thing to be put in."""
 
     sign: float = 1.0
+
+    def __post_init__(self):
+        {building}
 
     def needs(self):
         {inside}
@@ -53,17 +57,19 @@ class Check:
 
     def plugin(
         self,
-        selection: str = "mine",
-        *,
+        *selections: str,
         top: str = "",
         inside: str = "",
+        building: str = "",
         target: str = "guest:Mine",
         requires: tuple[str, ...] = (),
         name: str = "mine",
     ) -> Outcome:
-        code = PLUGIN.format(top=top, inside=inside, target=target, requires=requires, name=name)
+        code = PLUGIN.format(
+            top=top, inside=inside, building=building or "pass", target=target, requires=requires, name=name
+        )
         (self.folder / "guest.py").write_text(code, encoding="utf-8")
-        return self(selection, "--plugin", str(self.folder / "guest.py"))
+        return self(*(selections or ["mine"]), "--plugin", str(self.folder / "guest.py"))
 
 
 def failed_lines(done: Outcome) -> list[str]:
@@ -75,8 +81,7 @@ def test_a_detector_that_conforms_is_a_line_a_check_and_exit_0(check: Check) -> 
     assert (done.code, done.err) == (0, "")
     head, *lines, total = done.out.splitlines()
     assert head.startswith("detector margin (ecgbench ")
-    kind = next(iter(CHECKS))
-    assert lines == [f"  ok                {made.name}" for made in CHECKS[kind]]
+    assert lines == [f"  ok                {made.name}" for made in CHECKS[Kind.DETECTOR]]
     assert total == f"  {len(lines)} ok"
 
 
@@ -93,7 +98,7 @@ def test_a_plugin_file_is_checked_and_a_parameter_that_breaks_it_is_exit_1(check
     done = check.plugin("mine[sign=-1.0]")
     assert done.code == 1
     (line,) = failed_lines(done)
-    assert line.startswith("higher_is_more_suspicious: the mean AUROC of three tasks is 0.0")
+    assert line.startswith("higher_is_more_suspicious: the mean AUROC of 3 tasks is 0.0")
     assert "it must hold that planted wrong labels are ranked above chance" in line
 
 
@@ -169,10 +174,37 @@ def test_wrong_usage_is_a_line_and_exit_2(check: Check, arguments: list[str], sa
     assert done.error.startswith(said)
 
 
-def test_a_missing_package_is_said_with_the_line_that_installs_it(check: Check) -> None:
-    done = check.plugin(requires=("no_such_module",))
+def test_a_missing_package_skips_the_name_with_the_line_that_installs_it(check: Check) -> None:
+    done = check.plugin("mine", "margin", requires=("no_such_module",))
     assert done.code == 1
-    assert done.err.startswith("error: mine needs no_such_module, which is not installed: pip install no-such-module")
+    _, line, total, *others = done.out.splitlines()
+    wanted = "mine needs no_such_module, which is not installed: pip install no-such-module"
+    assert line == f"  skipped           {wanted}"
+    assert total == "  1 skipped"
+    assert others[-1] == f"  {len(CHECKS[Kind.DETECTOR])} ok"
+
+
+@pytest.mark.parametrize(
+    ("building", "seen"),
+    [
+        ("import sys; sys.exit(0)", "it raised SystemExit: 0"),
+        ("raise BaseException('no')", "it raised BaseException: no"),
+        ("raise RuntimeError('no')", "it raised RuntimeError: no"),
+    ],
+)
+def test_what_cannot_be_built_fails_alone_and_the_next_name_is_checked(check: Check, building: str, seen: str) -> None:
+    done = check.plugin("mine", "margin", building=building)
+    assert done.code == 1
+    assert failed_lines(done) == [seen]
+    assert done.out.splitlines()[-1] == f"  {len(CHECKS[Kind.DETECTOR])} ok"
+
+
+@pytest.mark.parametrize("wrong", ["margn", "ecg[k=no]", "ecg[", "file", "file:no.csv"])
+def test_wrong_usage_of_one_name_leaves_the_next_to_be_checked(check: Check, wrong: str) -> None:
+    done = check(wrong, "margin")
+    assert done.code == 2
+    assert done.error
+    assert done.out.splitlines()[-1] == f"  {len(CHECKS[Kind.DETECTOR])} ok"
 
 
 def test_the_list_shows_every_check_with_what_must_hold(check: Check) -> None:

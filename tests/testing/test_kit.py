@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from kit_broken import BROKEN, failures
+from kit_faults import Flipping, Loading, Measuring
 from kit_subjects import (
-    BROKEN,
     Bare,
     Declared,
-    Flipping,
     Honest,
     Listed,
-    Loading,
-    Measuring,
     Misspelt,
+    OfClasses,
     OnOwnEngine,
     Overdeclared,
     Silent,
@@ -58,10 +57,6 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECGBENCH_CACHE", str(tmp_path / "cache"))
 
 
-def failures(instance: Any) -> dict[str, str]:
-    return {r.check.name: r.reason for r in iter_results(find_subject(instance)) if r.ending is Ending.FAILED}
-
-
 @pytest.mark.parametrize(("instance", "name", "seen"), BROKEN, ids=lambda value: str(value)[:40])
 def test_a_subject_that_is_wrong_in_one_point_fails_the_one_check_of_it(instance: Any, name: str, seen: str) -> None:
     failed = failures(instance)
@@ -83,9 +78,26 @@ def test_every_check_is_shown_to_fail() -> None:
     assert of_all - {name for _, name in shown} == NEED_A_SPEC
 
 
-@pytest.mark.parametrize("instance", [Honest(), Flipping(), Measuring(), Loading()], ids=repr)
+@pytest.mark.parametrize(
+    "instance",
+    [
+        *(Honest(), OfClasses((2,)), OfClasses((3, 4))),
+        *(Flipping(), Flipping("raters"), Flipping("two"), Flipping("three")),
+        *(Measuring(), Measuring("spread"), Loading()),
+    ],
+    ids=repr,
+)
 def test_what_is_right_passes_every_check(instance: Any) -> None:
     assert failures(instance) == {}
+
+
+@pytest.mark.parametrize("instance", [OfClasses(), Flipping("never"), Measuring("never")], ids=repr)
+def test_what_is_never_applicable_fails(instance: Any) -> None:
+    said = failures(instance)
+    assert len(said) > 3
+    assert any(
+        "it raised it is made for () classes" in line or "it raised it fits nothing" in line for line in said.values()
+    )
 
 
 @pytest.mark.parametrize("module", [common, datasets, detectors, metrics, noise_models], ids=lambda m: m.__name__)
@@ -175,44 +187,6 @@ def test_what_was_raised_is_said_with_its_line_and_kept_as_the_cause() -> None:
     assert isinstance(failed.value.__cause__, IndexError)
 
 
-def test_of_an_installed_plugin_the_module_of_its_hooks_must_be_light_and_its_requirements_are_declared(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "guest-1.0.dist-info"
-    folder.mkdir()
-    requirement = "Requires-Dist: pytest\n"
-    (folder / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: guest\nVersion: 1.0\n{requirement}", encoding="utf-8"
-    )
-    (folder / "entry_points.txt").write_text("[ecgbench]\nguest = guest_hooks\n", encoding="utf-8")
-    (tmp_path / "guest_hooks.py").write_text(GUEST_HOOKS, encoding="utf-8")
-    (tmp_path / "guest_rank.py").write_text(GUEST_CLASS, encoding="utf-8")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    subject = find_subject(importlib.import_module("guest_rank").Mine())
-    assert subject.is_registered
-    assert subject.entry.spec.name == "guest"
-    assert failures(subject.instance).keys() == {"light_import", "requires_declared"}
-    assert "importing guest_hooks loads scipy" in failures(subject.instance)["light_import"]
-    assert "guest_rank imports kit_subjects" in failures(subject.instance)["requires_declared"]
-
-
-GUEST_CLASS = """
-from kit_subjects import Honest
-
-class Mine(Honest):
-    def findings(self, task, artifacts):
-        import pytest
-        return ()
-"""
-GUEST_HOOKS = """
-import scipy
-from ecgbench.hookspecs import hookimpl
-from ecgbench.specs import DetectorSpec
-
-@hookimpl
-def ecgbench_detectors():
-    return [DetectorSpec("guest", "guest_rank:Mine", "a guest")]
-"""
 CONFORMANCE = """
 from kit_subjects import Declared, Honest, Overdeclared
 from ecgbench.testing import parametrize_with_checks
@@ -246,6 +220,29 @@ def test_the_kit_needs_no_pytest() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_a_dataset_is_loaded_once_to_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    loads: list[int] = []
+    load = Loading.load
+    monkeypatch.setattr(Loading, "load", lambda *given: loads.append(1) or load(*given))
+    check_dataset(Loading())
+    assert len(loads) == 1 + 1 + 2  # to look, to compare, and twice under watch
+
+
 def test_a_subject_is_named_with_its_parameters() -> None:
     assert str(find_subject(Measuring("far"))) == "Measuring[fault=far]"
     assert str(find_subject(Bare(3))) == "Bare"
+
+
+@dataclass(frozen=True)
+class Leaving(Honest):
+    """By default it cannot be built."""
+
+    k: int = 1
+
+    def __post_init__(self) -> None:
+        if self.k == 1:
+            sys.exit(0)
+
+
+def test_a_subject_that_cannot_be_built_by_default_is_named_by_its_class() -> None:
+    assert str(find_subject(Leaving(2))) == "Leaving"
