@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ecgbench.data import BoolArray, Corruption, DetectionTask, LabeledTexts
+from ecgbench.data import BoolArray, Corruption, DetectionTask, LabeledTexts, freeze
 from ecgbench.errors import InvalidCorruptionError
 from ecgbench.grid.random_states import watch_random_states
 from ecgbench.grid.selection import Selection
@@ -41,8 +41,8 @@ class CorruptedTask:
 
     @cached_property
     def is_noisy(self) -> BoolArray:
-        """Return which items' given label is wrong: bool, shape (n,)."""
-        return np.asarray(self.task.labels != self.true_labels)
+        """Return which items' given label is wrong: bool, shape (n,), read-only."""
+        return freeze(np.asarray(self.task.labels != self.true_labels))
 
 
 def corrupt(condition: Condition, data: LabeledTexts, noise: NoiseModel) -> CorruptedTask:
