@@ -17,7 +17,7 @@ from typing import Any
 import pluggy
 
 from ecgbench import hookspecs
-from ecgbench.errors import PluginConflictError, UsageError, one_line
+from ecgbench.errors import INTERRUPTS, PluginConflictError, UsageError, one_line
 from ecgbench.registry import Registered, Registry
 from ecgbench.specs import DatasetSpec, DetectorSpec, MetricSpec, NoiseModelSpec, Spec
 
@@ -170,7 +170,7 @@ def _load_one(manager: pluggy.PluginManager, candidate: _Candidate) -> tuple[Plu
         manager.register(module, name=key)
         manager.check_pending()
         specs = list(_iter_specs(manager, module))
-    except KeyboardInterrupt:
+    except INTERRUPTS:
         raise
     except BaseException as error:  # a plugin may even call sys.exit
         logger.debug("plugin %s failed", key, exc_info=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from conftest import COMMAND, PACKAGES, TOY, facts, install
 from ecgbench.grid.selection import parse_selection
 from ecgbench.results import CellRecord, Status, read_results_folder
 
-GRID = ["--dataset", "toy", "--noise", "uniform,artifact_aligned", "--seeds", "1"]
+DATASETS, NOISES = ("toy",), ("uniform", "artifact_aligned")
 GOOD = ("toy_lengths", "toy_votes", "random")
 SANITY = ("oracle", "marker_probe", "none")
 
@@ -29,6 +30,7 @@ BROKEN = {
     "wrong_specs": "TypeError: a spec's name, target, summary and requires are text",
     "wrong_name": r"ValueError: 'a [b],\x1b[31m' is no name",
 }
+UNIMPORTABLE = "cannot import 'leaving_at_import:Thing': SystemExit: 3"
 CAUGHT = {
     "raising": ("failed", "raising: RuntimeError: <script>alert(1)</script> | [a](javascript:b)"),
     "raising[mute=true]": ("failed", "raising: MuteError: (its message cannot be read)"),
@@ -41,10 +43,30 @@ CAUGHT = {
     "mutating": ("failed", "mutating: ValueError: assignment destination is read-only"),
     "ending": ("failed", "ending: SystemExit: 3"),
     "undeclared": ("failed", "was read but not declared (declared: none): add it to needs()"),
+    "panicking": ("failed", "panicking: Panic: in needs"),
+    "unimportable": ("failed", f"unimportable: {UNIMPORTABLE}"),
+    "choosing[mode=b]": ("failed", "no record can name its parameters: a cache key cannot hold Mode"),
 }
 METRICS = {
     "spoiling": "metric spoiling: ValueError: output array is read-only",
     "overriding": None,  # it has copies
+    "panicking": "metric panicking: Panic: in compute",
+    "unimportable": f"metric unimportable: {UNIMPORTABLE}",
+}
+LOADED = {
+    "loading": ("failed", "dataset loading: RuntimeError: the loader broke"),
+    "loading[how=leave]": ("failed", "dataset loading: SystemExit: 0"),
+    "loading[how=nothing]": ("invalid", "dataset loading returned NoneType, not LabeledTexts with a description"),
+    "loading[how=range]": ("invalid", "dataset loading holds labels from 0 to 2; they must lie in 0..1"),
+    "panicking": ("failed", "dataset panicking: Panic: in load"),
+    "unimportable": ("failed", f"dataset unimportable: {UNIMPORTABLE}"),
+}
+CORRUPTED = {
+    "noising": ("failed", "noise model noising: this data is too clean"),
+    "noising[how=leave]": ("failed", "noise model noising: SystemExit: 0"),
+    "noising[how=range]": ("invalid", "the noise model returned labels from 5 to 6; they must lie in 0..1"),
+    "panicking": ("failed", "noise model panicking: Panic: in corrupt"),
+    "unimportable": ("failed", f"noise model unimportable: {UNIMPORTABLE}"),
 }
 HARMLESS = ("seeding", "printing", "peeking")
 CRASHING = {
@@ -68,11 +90,14 @@ class Run:
         return read_results_folder(self.folder / "out" / "results")
 
     def named(self, name: str) -> CellRecord:
-        """Return the record of a detector on uniform noise."""
+        """Return the record of a detector on good data with uniform noise."""
         head = parse_selection(name).name
         params = dict(parse_selection(name).params)
         (found,) = [
-            r for r in self.records if (r.detector, dict(r.detector_params), r.noise) == (head, params, "uniform")
+            record
+            for record in self.records
+            if (record.detector, dict(record.detector_params)) == (head, params)
+            and (record.dataset, record.noise) == (DATASETS[0], NOISES[0])
         ]
         return found
 
@@ -83,12 +108,20 @@ def install_all(folder: Path, *, without: str = "duplicate_name") -> None:
             install(folder, path.stem, path.read_text(encoding="utf-8"))
 
 
-def run(folder: Path, detectors: list[str], *arguments: str, packages: Path | None = None) -> Run:
+def run(
+    folder: Path,
+    detectors: Sequence[str],
+    *arguments: str,
+    datasets: Sequence[str] = DATASETS,
+    noises: Sequence[str] = NOISES,
+    packages: Path | None = None,
+) -> Run:
     places = [str(packages)] if packages else []
     path = os.pathsep.join([*places, *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "PYTHONPATH": path, "ECGBENCH_PEEKED_FOLDER": str(folder)}
     options = ["--plugin", str(TOY), "--cache", str(folder / "cache"), "--out", str(folder / "out"), "--json"]
-    command = [*COMMAND, "run", *GRID, "--detectors", ",".join(detectors), *options, *arguments]
+    grid = ["--dataset", ",".join(datasets), "--noise", ",".join(noises), "--detectors", ",".join(detectors)]
+    command = [*COMMAND, "run", *grid, "--seeds", "1", *options, *arguments]
     return Run(folder, subprocess.run(command, env=environment, capture_output=True, text=True, check=False))
 
 
@@ -99,9 +132,9 @@ def without_hostile_metrics(record: CellRecord) -> CellRecord:
     return replace(record, metrics=metrics, metric_reasons=reasons)
 
 
-def amid(*hostile: str) -> list[str]:
-    """Return hostile detectors with good ones before and after."""
-    return [GOOD[0], *hostile, *GOOD[1:]]
+def amid(hostile: Iterable[str], good: Sequence[str] = GOOD) -> list[str]:
+    """Return hostile names after the first of the good ones and before the others."""
+    return [good[0], *hostile, *good[1:]]
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +158,14 @@ def hostile(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     limits = []
     if request.param == "process":
         chosen, limits = [*chosen, *CRASHING, "patching"], LIMITS
-    return run(tmp_path_factory.mktemp(request.param), amid(*chosen), *limits, packages=packages)
+    return run(tmp_path_factory.mktemp(request.param), amid(chosen), *limits, packages=packages)
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory, packages: Path) -> Run:
+    """Return a run of the good detectors amid datasets and noise models that give none."""
+    grid = {"datasets": amid(LOADED, DATASETS), "noises": amid(CORRUPTED, NOISES)}
+    return run(tmp_path_factory.mktemp("broken"), GOOD, **grid, packages=packages)
 
 
 def test_every_other_cell_comes_out_as_without_them(hostile: Run, clean: Run) -> None:
@@ -137,9 +177,35 @@ def test_every_other_cell_comes_out_as_without_them(hostile: Run, clean: Run) ->
     assert {key: without_hostile_metrics(found[key]) for key in expected} == expected
 
 
+def test_every_cell_of_other_data_and_noise_comes_out_as_without_the_broken_ones(broken: Run, clean: Run) -> None:
+    assert broken.done.returncode == 1, broken.done.stderr
+    assert "Traceback" not in broken.done.stderr
+    expected, found = facts(clean.folder / "out"), facts(broken.folder / "out")
+    assert len(json.loads(broken.done.stdout)) == len(found)
+    assert {key: without_hostile_metrics(found[key]) for key in expected} == expected
+
+
 def test_a_hostile_metric_has_its_reason_in_the_record_of_every_cell(hostile: Run) -> None:
     record = hostile.named("toy_lengths")
     assert {name: record.metric_reasons.get(name) for name in METRICS} == METRICS
+
+
+@pytest.mark.parametrize("name", LOADED)
+def test_the_cells_of_a_dataset_that_does_not_load_say_why(broken: Run, name: str) -> None:
+    records = [record for record in broken.records if record.dataset == name]
+    assert {(str(record.status), record.reason, record.n, record.n_classes) for record in records} == {
+        (*LOADED[name], 0, None)
+    }
+    assert {record.detector for record in records} >= {*GOOD, *SANITY}
+
+
+@pytest.mark.parametrize("name", CORRUPTED)
+def test_the_cells_of_a_noise_model_that_gives_none_say_why(broken: Run, name: str) -> None:
+    noise = parse_selection(name)
+    params = dict(noise.params) or {}
+    records = [r for r in broken.records if (r.dataset, r.noise, dict(r.noise_params)) == ("toy", noise.name, params)]
+    assert {(str(record.status), record.reason) for record in records} == {CORRUPTED[name]}
+    assert {record.detector for record in records} >= {*GOOD, *SANITY}
 
 
 @pytest.mark.parametrize("name", CAUGHT)
@@ -211,7 +277,7 @@ def test_in_the_run_s_process_a_cell_that_means_to_finds_the_truth(hostile: Run)
 def test_what_ends_a_run_in_one_process_ends_its_cell_alone_once_cells_have_their_own(
     tmp_path: Path, packages: Path, clean: Run
 ) -> None:
-    hostile = amid("ending[how=os_exit]")
+    hostile = amid(["ending[how=os_exit]"])
     ended = run(tmp_path, hostile, packages=packages)
     assert ended.done.returncode == 3
     assert ended.done.stdout == ""

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecgbench.data import BoolArray, FloatArray, freeze
-from ecgbench.errors import InvalidScoresError, NotApplicableError
+from ecgbench.errors import INTERRUPTS, InvalidScoresError, NotApplicableError
 from ecgbench.grid.random_states import watch_random_states
-from ecgbench.grid.statuses import PLUGIN_ERRORS, describe_failure
+from ecgbench.grid.statuses import describe_failure
 from ecgbench.plugins import Plugins
 from ecgbench.results import MetricValue
 
@@ -56,7 +56,9 @@ def evaluate(is_noisy: BoolArray, scores: FloatArray, plugins: Plugins) -> Evalu
                 result.metrics[name] = _plain(answer)
         except NotApplicableError as error:
             result.metrics[name], result.reasons[name] = None, str(error)
-        except PLUGIN_ERRORS as error:
+        except INTERRUPTS:
+            raise
+        except BaseException as error:
             failure = describe_failure(error, what=f"metric {name}")
             result.metrics[name], result.reasons[name] = None, failure.reason
     return result

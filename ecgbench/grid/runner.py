@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ecgbench.artifacts.base import artifact_title
 from ecgbench.data import FloatArray
-from ecgbench.errors import StoreError
+from ecgbench.errors import INTERRUPTS, StoreError
 from ecgbench.grid.build import Cell, build_cells, build_jobs, build_values
 from ecgbench.grid.cells import CorruptedTask
 from ecgbench.grid.evaluate import digest_array, digest_ranking, evaluate, validate_scores
@@ -120,7 +120,7 @@ class _CellRun:
                 values = self.values.get(id(cell.row))
                 try:
                     work = self._prepare(cell, values)
-                except (KeyboardInterrupt, StoreError):
+                except (StoreError, *INTERRUPTS):
                     raise
                 except BaseException as error:  # a derived artifact is a plugin's code, too
                     work = describe_failure(error, what=cell.blank.detector)
