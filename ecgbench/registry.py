@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ecgbench.errors import INTERRUPTS, EcgbenchError, MissingPackageError, UnknownNameError, UsageError, one_line
+from ecgbench.grid.random_states import guard_random_states
 from ecgbench.params import flatten, nest
 from ecgbench.specs import Spec
 
@@ -113,7 +114,8 @@ def import_target(target: str) -> type[Any]:
     """Import "module:Class"; raises EcgbenchError where it is not there."""
     module_name, _, class_name = target.partition(":")
     try:
-        kind: type[Any] = getattr(importlib.import_module(module_name), class_name)
+        with guard_random_states():
+            kind: type[Any] = getattr(importlib.import_module(module_name), class_name)
     except INTERRUPTS:
         raise
     except BaseException as error:  # the module of a plugin may even call sys.exit

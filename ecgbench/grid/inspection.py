@@ -16,6 +16,7 @@ from ecgbench.grid.evaluate import validate_scores
 from ecgbench.grid.executors.local import LocalExecutor
 from ecgbench.grid.jobs import JobRunner
 from ecgbench.grid.prepare import DetectorColumn, Grid, Needs, TaskRow
+from ecgbench.grid.random_states import guard_random_states
 from ecgbench.grid.sanity import score_marker_probe
 from ecgbench.grid.statuses import FailedInputError, Failure, describe_failure
 from ecgbench.grid.values import ArtifactView, TaskValues, resolve_closure
@@ -185,7 +186,8 @@ def _inspect(column: DetectorColumn, row: TaskRow, values: TaskValues, jobs: Job
 def _attempt(work: Callable[[], T], what: str, failures: list[str]) -> T | None:
     """Return what plugin code returns; where it fails, note why."""
     try:
-        return work()
+        with guard_random_states():
+            return work()
     except (StoreError, *INTERRUPTS):
         raise
     except BaseException as error:

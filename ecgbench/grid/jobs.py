@@ -14,7 +14,7 @@ from ecgbench.engines.llm import TokenUsage
 from ecgbench.errors import INTERRUPTS, StoreError, UnstorableError
 from ecgbench.grid.executors import Executor
 from ecgbench.grid.measuring import count_characters, describe_usage, measure, name_work
-from ecgbench.grid.random_states import describe_touched
+from ecgbench.grid.random_states import describe_touched, guard_random_states
 from ecgbench.grid.statuses import FailedInputError, Failure, StoppedEarlyError, describe_failure
 from ecgbench.grid.values import TaskValues
 from ecgbench.grid.work import BatchWork, Outcome, ValueWork, Work
@@ -55,7 +55,8 @@ class JobRunner:
     def run(self, jobs: Sequence[Job]) -> None:
         """Compute all missing values; models are freed after the last job that loads them."""
         for position, job in enumerate(jobs):
-            self._run_job(job)
+            with guard_random_states():  # requests, assembly and derived values are plugin code in this process
+                self._run_job(job)
             later = (settings for job in jobs[position + 1 :] for settings in job.artifact.models())
             self.executor.release(keep=frozenset(later))
             for task in job.tasks:

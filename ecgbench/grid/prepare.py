@@ -12,6 +12,7 @@ from ecgbench.data import LabeledTexts
 from ecgbench.engines.context import batch_size
 from ecgbench.errors import INTERRUPTS, DataError, EcgbenchError, PluginConflictError, UsageError
 from ecgbench.grid.cells import Condition, CorruptedTask, corrupt, validate_dataset
+from ecgbench.grid.random_states import guard_random_states
 from ecgbench.grid.sanity import SANITY_ROWS
 from ecgbench.grid.selection import Selection, render_value
 from ecgbench.grid.statuses import FailedInputError, Failure, describe_failure
@@ -216,9 +217,10 @@ def _build_row(condition: Condition, data: LabeledTexts | Failure, noise: NoiseM
 
 @contextmanager
 def _plugin_code(what: str, *passed_on: type[BaseException]) -> Iterator[None]:
-    """Raise whatever a plugin's code raises as FailedInputError, but for what is passed on."""
+    """Raise whatever a plugin's code raises as FailedInputError, but for what is passed on; guard the random states."""
     try:
-        yield
+        with guard_random_states():
+            yield
     except INTERRUPTS:
         raise
     except BaseException as error:
