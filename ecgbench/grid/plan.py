@@ -16,6 +16,7 @@ from ecgbench.grid.jobs import Job
 from ecgbench.grid.measuring import asks_llm
 from ecgbench.grid.prepare import Grid
 from ecgbench.grid.prompt_counts import NO_PROMPTS, PromptCount, count_prompts, guess_prompts
+from ecgbench.grid.random_states import guard_random_states
 from ecgbench.grid.rates import Device, find_device, find_rate
 from ecgbench.grid.rerun import Rerun, is_due
 from ecgbench.grid.statuses import describe_failure
@@ -165,7 +166,8 @@ class _Estimator:
     def plan_or_warn(self, job: Job) -> PlannedJob | None:
         """Leave out a job whose own code fails: the run will say so in the records of its cells."""
         try:
-            return self._plan(job)
+            with guard_random_states():
+                return self._plan(job)
         except (StoreError, *INTERRUPTS):
             raise
         except BaseException as error:

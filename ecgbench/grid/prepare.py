@@ -71,7 +71,10 @@ class Grid:
 def prepare(
     suite: Suite, plugins: Plugins, cache: Cache, *, offline: bool = False, reporter: Reporter | None = None
 ) -> Grid:
-    """Check every name and parameter, then load the data; raises UsageError before anything is computed."""
+    """Check every name and parameter, then load the data; raises UsageError before anything is computed.
+
+    What a plugin gets wrong is no UsageError: its row or column holds the Failure.
+    """
     batch_size(1)  # what the environment says of it would otherwise be refused artifact by artifact
     profile = find_profile(suite.profile, suite.settings)
     columns = tuple(_iter_columns(suite, plugins, profile))
