@@ -5,6 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+INTERRUPTS = (KeyboardInterrupt, GeneratorExit)
+"""What ends a run, whoever's code it comes through; anything else that a plugin's code raises is its own failure.
+
+Even what is no Exception: sys.exit, or the panic of an extension written in Rust.
+"""
+
 
 class EcgbenchError(Exception):
     """Root of all errors raised on purpose; the message is one line: what, value, choices, fix."""
@@ -16,7 +22,9 @@ def one_line(error: BaseException) -> str:
     """Return an error's own words on one line; an error of a plugin may not be able to say them."""
     try:
         return " ".join(str(error).split())
-    except Exception:
+    except INTERRUPTS:
+        raise
+    except BaseException:
         return "(its message cannot be read)"
 
 
@@ -62,6 +70,10 @@ class UndeclaredArtifactError(EcgbenchError):
 
 class InvalidScoresError(EcgbenchError):
     """Report suspicions that break the contract: shape (n,), float, finite."""
+
+
+class InvalidDatasetError(EcgbenchError):
+    """Report what a dataset loaded that breaks the contract."""
 
 
 class InvalidCorruptionError(EcgbenchError):

@@ -17,7 +17,8 @@ from typing import Any
 import pluggy
 
 from ecgbench import hookspecs
-from ecgbench.errors import PluginConflictError, UsageError, one_line
+from ecgbench.errors import INTERRUPTS, PluginConflictError, UsageError, one_line
+from ecgbench.grid.random_states import guard_random_states
 from ecgbench.registry import Registered, Registry
 from ecgbench.specs import DatasetSpec, DetectorSpec, MetricSpec, NoiseModelSpec, Spec
 
@@ -166,11 +167,12 @@ def _load_one(manager: pluggy.PluginManager, candidate: _Candidate) -> tuple[Plu
     """Import, register and call one plugin; what it raises becomes its reason, or a UsageError for a plugin file."""
     key = f"{candidate.distribution}:{candidate.name}"
     try:
-        module = candidate.load()
-        manager.register(module, name=key)
-        manager.check_pending()
-        specs = list(_iter_specs(manager, module))
-    except KeyboardInterrupt:
+        with guard_random_states():
+            module = candidate.load()
+            manager.register(module, name=key)
+            manager.check_pending()
+            specs = list(_iter_specs(manager, module))
+    except INTERRUPTS:
         raise
     except BaseException as error:  # a plugin may even call sys.exit
         logger.debug("plugin %s failed", key, exc_info=True)

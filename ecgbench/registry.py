@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from ecgbench.errors import EcgbenchError, MissingPackageError, UnknownNameError, UsageError
+from ecgbench.errors import INTERRUPTS, EcgbenchError, MissingPackageError, UnknownNameError, UsageError, one_line
+from ecgbench.grid.random_states import guard_random_states
 from ecgbench.params import flatten, nest
 from ecgbench.specs import Spec
 
@@ -113,9 +114,12 @@ def import_target(target: str) -> type[Any]:
     """Import "module:Class"; raises EcgbenchError where it is not there."""
     module_name, _, class_name = target.partition(":")
     try:
-        kind: type[Any] = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, SyntaxError, ValueError) as error:
-        raise EcgbenchError(f"cannot import {target!r}: {type(error).__name__}: {error}") from error
+        with guard_random_states():
+            kind: type[Any] = getattr(importlib.import_module(module_name), class_name)
+    except INTERRUPTS:
+        raise
+    except BaseException as error:  # the module of a plugin may even call sys.exit
+        raise EcgbenchError(f"cannot import {target!r}: {type(error).__name__}: {one_line(error)}") from error
     return kind
 
 

@@ -46,7 +46,7 @@ class CellRecord:
     `scores` and `ranking` are digests of the raw scores and of their tie-averaged ranks.
     `seconds` is the time of `score` alone, `artifact_seconds` what its artifacts took when computed.
     `failed_attempts` counts model replies that never became valid, over all artifacts of the cell.
-    `findings` are the detector's own words, and the harness's where its code used a global random state.
+    `findings` are the detector's own words.
     `redundant`: Spearman's correlation with each detector of the task, known when this one ended, where it is
     above .99 either way. Of a pair the later record holds it.
     `artifact_facts`: what its artifacts say of themselves, such as the recall of an approximate index.

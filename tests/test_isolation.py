@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from conftest import COMMAND, PACKAGES, TOY, facts, install
+from conftest import PACKAGES, facts, install
 from ecgbench.grid.selection import parse_selection
-from ecgbench.results import CellRecord, Status, read_results_folder
+from ecgbench.results import CellRecord, Status
+from hostile_runs import DATASETS, GOOD, NOISES, Run, amid, install_all, run
 
-GRID = ["--dataset", "toy", "--noise", "uniform,artifact_aligned", "--seeds", "1"]
-GOOD = ("toy_lengths", "toy_votes", "random")
 SANITY = ("oracle", "marker_probe", "none")
 
 BROKEN = {
@@ -29,6 +26,7 @@ BROKEN = {
     "wrong_specs": "TypeError: a spec's name, target, summary and requires are text",
     "wrong_name": r"ValueError: 'a [b],\x1b[31m' is no name",
 }
+UNIMPORTABLE = "cannot import 'leaving_at_import:Thing': SystemExit: 3"
 CAUGHT = {
     "raising": ("failed", "raising: RuntimeError: <script>alert(1)</script> | [a](javascript:b)"),
     "raising[mute=true]": ("failed", "raising: MuteError: (its message cannot be read)"),
@@ -41,6 +39,30 @@ CAUGHT = {
     "mutating": ("failed", "mutating: ValueError: assignment destination is read-only"),
     "ending": ("failed", "ending: SystemExit: 3"),
     "undeclared": ("failed", "was read but not declared (declared: none): add it to needs()"),
+    "panicking": ("failed", "panicking: Panic: in needs"),
+    "unimportable": ("failed", f"unimportable: {UNIMPORTABLE}"),
+    "choosing[mode=b]": ("failed", "no record can name its parameters: a cache key cannot hold Mode"),
+}
+METRICS = {
+    "spoiling": "metric spoiling: ValueError: output array is read-only",
+    "overriding": None,  # it has copies
+    "panicking": "metric panicking: Panic: in compute",
+    "unimportable": f"metric unimportable: {UNIMPORTABLE}",
+}
+LOADED = {
+    "loading": ("failed", "dataset loading: RuntimeError: the loader broke"),
+    "loading[how=leave]": ("failed", "dataset loading: SystemExit: 0"),
+    "loading[how=nothing]": ("invalid", "dataset loading returned NoneType, not LabeledTexts with a description"),
+    "loading[how=range]": ("invalid", "dataset loading holds labels from 0 to 2; they must lie in 0..1"),
+    "panicking": ("failed", "dataset panicking: Panic: in load"),
+    "unimportable": ("failed", f"dataset unimportable: {UNIMPORTABLE}"),
+}
+CORRUPTED = {
+    "noising": ("failed", "noise model noising: this data is too clean"),
+    "noising[how=leave]": ("failed", "noise model noising: SystemExit: 0"),
+    "noising[how=range]": ("invalid", "the noise model returned labels from 5 to 6; they must lie in 0..1"),
+    "panicking": ("failed", "noise model panicking: Panic: in corrupt"),
+    "unimportable": ("failed", f"noise model unimportable: {UNIMPORTABLE}"),
 }
 HARMLESS = ("seeding", "printing", "peeking")
 CRASHING = {
@@ -52,45 +74,11 @@ CRASHING = {
 LIMITS = ["--executor", "process", "--time-limit", "20", "--memory-limit", "500"]
 
 
-@dataclass(frozen=True)
-class Run:
-    """A finished run in a process of its own and the folder of what it wrote."""
-
-    folder: Path
-    done: subprocess.CompletedProcess[str]
-
-    @property
-    def records(self) -> list[CellRecord]:
-        return read_results_folder(self.folder / "out" / "results")
-
-    def named(self, name: str) -> CellRecord:
-        """Return the record of a detector on uniform noise."""
-        head = parse_selection(name).name
-        params = dict(parse_selection(name).params)
-        (found,) = [
-            r for r in self.records if (r.detector, dict(r.detector_params), r.noise) == (head, params, "uniform")
-        ]
-        return found
-
-
-def install_all(folder: Path, *, without: str = "duplicate_name") -> None:
-    for path in PACKAGES.glob("*.py"):
-        if path.stem != without:
-            install(folder, path.stem, path.read_text(encoding="utf-8"))
-
-
-def run(folder: Path, detectors: list[str], *arguments: str, packages: Path | None = None) -> Run:
-    places = [str(packages)] if packages else []
-    path = os.pathsep.join([*places, *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = {**os.environ, "PYTHONPATH": path, "ECGBENCH_PEEKED_FOLDER": str(folder)}
-    options = ["--plugin", str(TOY), "--cache", str(folder / "cache"), "--out", str(folder / "out"), "--json"]
-    command = [*COMMAND, "run", *GRID, "--detectors", ",".join(detectors), *options, *arguments]
-    return Run(folder, subprocess.run(command, env=environment, capture_output=True, text=True, check=False))
-
-
-def amid(*hostile: str) -> list[str]:
-    """Return hostile detectors with good ones before and after."""
-    return [GOOD[0], *hostile, *GOOD[1:]]
+def without_hostile_metrics(record: CellRecord) -> CellRecord:
+    """Return a record as it is where the hostile metrics are not installed."""
+    metrics = {name: value for name, value in record.metrics.items() if name not in METRICS}
+    reasons = {name: reason for name, reason in record.metric_reasons.items() if name not in METRICS}
+    return replace(record, metrics=metrics, metric_reasons=reasons)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +102,14 @@ def hostile(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     limits = []
     if request.param == "process":
         chosen, limits = [*chosen, *CRASHING, "patching"], LIMITS
-    return run(tmp_path_factory.mktemp(request.param), amid(*chosen), *limits, packages=packages)
+    return run(tmp_path_factory.mktemp(request.param), amid(chosen), *limits, packages=packages)
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory, packages: Path) -> Run:
+    """Return a run of the good detectors amid datasets and noise models that give none."""
+    grid = {"datasets": amid(LOADED, DATASETS), "noises": amid(CORRUPTED, NOISES)}
+    return run(tmp_path_factory.mktemp("broken"), GOOD, **grid, packages=packages)
 
 
 def test_every_other_cell_comes_out_as_without_them(hostile: Run, clean: Run) -> None:
@@ -123,7 +118,38 @@ def test_every_other_cell_comes_out_as_without_them(hostile: Run, clean: Run) ->
     expected, found = facts(clean.folder / "out"), facts(hostile.folder / "out")
     assert len(expected) == 2 * len(GOOD + SANITY)
     assert {record.status for record in expected.values()} == {Status.OK}
-    assert {key: found[key] for key in expected} == expected
+    assert {key: without_hostile_metrics(found[key]) for key in expected} == expected
+
+
+def test_every_cell_of_other_data_and_noise_comes_out_as_without_the_broken_ones(broken: Run, clean: Run) -> None:
+    assert broken.done.returncode == 1, broken.done.stderr
+    assert "Traceback" not in broken.done.stderr
+    expected, found = facts(clean.folder / "out"), facts(broken.folder / "out")
+    assert len(json.loads(broken.done.stdout)) == len(found)
+    assert {key: without_hostile_metrics(found[key]) for key in expected} == expected
+
+
+def test_a_hostile_metric_has_its_reason_in_the_record_of_every_cell(hostile: Run) -> None:
+    record = hostile.named("toy_lengths")
+    assert {name: record.metric_reasons.get(name) for name in METRICS} == METRICS
+
+
+@pytest.mark.parametrize("name", LOADED)
+def test_the_cells_of_a_dataset_that_does_not_load_say_why(broken: Run, name: str) -> None:
+    records = [record for record in broken.records if record.dataset == name]
+    assert {(str(record.status), record.reason, record.n, record.n_classes) for record in records} == {
+        (*LOADED[name], 0, None)
+    }
+    assert {record.detector for record in records} >= {*GOOD, *SANITY}
+
+
+@pytest.mark.parametrize("name", CORRUPTED)
+def test_the_cells_of_a_noise_model_that_gives_none_say_why(broken: Run, name: str) -> None:
+    noise = parse_selection(name)
+    params = dict(noise.params) or {}
+    records = [r for r in broken.records if (r.dataset, r.noise, dict(r.noise_params)) == ("toy", noise.name, params)]
+    assert {(str(record.status), record.reason) for record in records} == {CORRUPTED[name]}
+    assert {record.detector for record in records} >= {*GOOD, *SANITY}
 
 
 @pytest.mark.parametrize("name", CAUGHT)
@@ -150,13 +176,11 @@ def test_standard_output_is_the_records_and_nothing_that_a_plugin_printed(hostil
     assert hostile.named("printing").status is Status.OK
 
 
-def test_a_plugin_that_uses_the_global_random_states_is_told_of_in_its_record(hostile: Run) -> None:
+def test_a_plugin_that_uses_the_global_random_states_is_told_of_in_a_warning(hostile: Run) -> None:
     record = hostile.named("seeding")
-    assert record.status is Status.OK
-    assert record.findings == (
-        "used the global random state of random and numpy, which was put back: draw from the rng that is given",
-    )
-    assert "global random state of random and numpy" in (hostile.folder / "out" / "LEADERBOARD.md").read_text("utf-8")
+    assert (record.status, record.findings) == (Status.OK, ())
+    told = "used the global random state of random and numpy, which was put back: draw from the rng that is given"
+    assert hostile.done.stderr.count(f"seeding {told}") == 1
 
 
 def test_the_truth_is_in_no_file_of_a_run(hostile: Run) -> None:
@@ -195,14 +219,14 @@ def test_in_the_run_s_process_a_cell_that_means_to_finds_the_truth(hostile: Run)
 def test_what_ends_a_run_in_one_process_ends_its_cell_alone_once_cells_have_their_own(
     tmp_path: Path, packages: Path, clean: Run
 ) -> None:
-    hostile = amid("ending[how=os_exit]")
+    hostile = amid(["ending[how=os_exit]"])
     ended = run(tmp_path, hostile, packages=packages)
     assert ended.done.returncode == 3
     assert ended.done.stdout == ""
     done = run(tmp_path, hostile, *LIMITS, packages=packages)
     assert done.done.returncode == 1
     found, expected = facts(tmp_path / "out"), facts(clean.folder / "out")
-    assert {key: found[key] for key in expected} == expected
+    assert {key: without_hostile_metrics(found[key]) for key in expected} == expected
 
 
 def test_a_package_that_claims_a_name_is_refused_and_can_be_switched_off(

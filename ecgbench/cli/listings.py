@@ -66,7 +66,7 @@ def _describe_all(registry: Registry[Any]) -> list[dict[str, str]]:
 
 
 def _describe(entry: Registered[Any]) -> dict[str, str]:
-    from ecgbench.grid.statuses import PLUGIN_ERRORS
+    from ecgbench.errors import INTERRUPTS, one_line
 
     row = {
         "name": entry.spec.name,
@@ -81,8 +81,10 @@ def _describe(entry: Registered[Any]) -> dict[str, str]:
         row["parameters"] = ", ".join(f"{name}={_shown(value)}" for name, value in entry.parameters().items())
         row["needs"], missing = _needs(entry)
         row["available"] = missing or "yes"
-    except PLUGIN_ERRORS as error:  # a listing shows what is broken and goes on
-        row["available"] = f"no: {error}".splitlines()[0]
+    except INTERRUPTS:
+        raise
+    except BaseException as error:  # a listing shows what is broken and goes on
+        row["available"] = f"no: {one_line(error)}"
     return row
 
 

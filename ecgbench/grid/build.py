@@ -53,9 +53,9 @@ def build_cells(grid: Grid) -> tuple[Cell, ...]:
     cells: list[Cell] = []
     keys: dict[int, str] = {}
     for row in grid.rows:
-        if id(row.dataset) not in keys:  # hashing every text once a dataset, not once a row
+        if row.dataset is not None and id(row.dataset) not in keys:  # hashing every text once a dataset, not once a row
             keys[id(row.dataset)] = dataset_key(row.dataset)
-        key = keys[id(row.dataset)]
+        key = keys.get(id(row.dataset), "")
         columns: list[DetectorColumn | str] = [*grid.columns, *SANITY_ROWS]
         cells.extend(Cell(row, column, _blank_record(grid, row, column, key)) for column in columns)
     return tuple(cells)
@@ -106,10 +106,10 @@ def _blank_record(grid: Grid, row: TaskRow, column: DetectorColumn | str, data_k
     plugin = {} if isinstance(column, str) else {Path(column.distribution).name: column.version}
     return CellRecord(
         run=grid.suite.name,
-        dataset=row.dataset.name,
+        dataset=str(condition.dataset) if row.dataset is None else row.dataset.name,
         data_key=data_key,
-        n=len(row.dataset),
-        n_classes=row.dataset.description.n_classes,
+        n=condition.n,
+        n_classes=None if row.dataset is None else row.dataset.description.n_classes,
         profile=grid.profile.name,
         noise=condition.noise.name,
         noise_params=plain(dict(condition.noise.params)),

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ecgbench.data import BoolArray, Corruption, DetectionTask, LabeledTexts
-from ecgbench.errors import InvalidCorruptionError
+from ecgbench.data import BoolArray, Corruption, DetectionTask, LabeledTexts, TaskDescription, freeze
+from ecgbench.errors import InvalidCorruptionError, InvalidDatasetError
 from ecgbench.grid.random_states import watch_random_states
 from ecgbench.grid.selection import Selection
 from ecgbench.seeds import derive_rng
@@ -41,8 +41,8 @@ class CorruptedTask:
 
     @cached_property
     def is_noisy(self) -> BoolArray:
-        """Return which items' given label is wrong: bool, shape (n,)."""
-        return np.asarray(self.task.labels != self.true_labels)
+        """Return which items' given label is wrong: bool, shape (n,), read-only."""
+        return freeze(np.asarray(self.task.labels != self.true_labels))
 
 
 def corrupt(condition: Condition, data: LabeledTexts, noise: NoiseModel) -> CorruptedTask:
@@ -58,6 +58,23 @@ def corrupt(condition: Condition, data: LabeledTexts, noise: NoiseModel) -> Corr
             f"{condition.noise} made {found} labels wrong, rate {condition.rate} asks {wanted}"
         )
     return result
+
+
+def validate_dataset(data: Any, name: str) -> LabeledTexts:
+    """Return what a dataset loaded where it keeps to the contract; raises InvalidDatasetError."""
+    if not isinstance(data, LabeledTexts) or not isinstance(data.description, TaskDescription):
+        raise InvalidDatasetError(f"dataset {name} returned {type(data).__name__}, not LabeledTexts with a description")
+    if not all(isinstance(text, str) for text in (data.name, *data.texts)):
+        raise InvalidDatasetError(f"dataset {name} holds a name or texts that are not strings")
+    top = data.description.n_classes - 1
+    for labels in (data.labels, data.given_labels):
+        if labels.shape != (len(data),):
+            raise InvalidDatasetError(f"dataset {name} holds {len(data)} texts and labels of shape {labels.shape}")
+        if len(labels) and (labels.min() < 0 or labels.max() > top):
+            raise InvalidDatasetError(
+                f"dataset {name} holds labels from {labels.min()} to {labels.max()}; they must lie in 0..{top}"
+            )
+    return data
 
 
 def validate_corruption(corruption: Corruption, data: LabeledTexts) -> Any:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ecgbench.data import BoolArray, FloatArray
-from ecgbench.errors import InvalidScoresError, NotApplicableError
+from ecgbench.data import BoolArray, FloatArray, freeze
+from ecgbench.errors import INTERRUPTS, InvalidScoresError, NotApplicableError
 from ecgbench.grid.random_states import watch_random_states
-from ecgbench.grid.statuses import PLUGIN_ERRORS, describe_failure
+from ecgbench.grid.statuses import describe_failure
 from ecgbench.plugins import Plugins
 from ecgbench.results import MetricValue
 
@@ -51,10 +52,13 @@ def evaluate(is_noisy: BoolArray, scores: FloatArray, plugins: Plugins) -> Evalu
         name = entry.spec.name
         try:
             with watch_random_states(f"metric {name}"):
-                result.metrics[name] = _plain(entry.build({}).compute(is_noisy, scores))
+                answer = entry.build({}).compute(_read_only_copy(is_noisy), _read_only_copy(scores))
+                result.metrics[name] = _plain(answer)
         except NotApplicableError as error:
             result.metrics[name], result.reasons[name] = None, str(error)
-        except PLUGIN_ERRORS as error:
+        except INTERRUPTS:
+            raise
+        except BaseException as error:
             failure = describe_failure(error, what=f"metric {name}")
             result.metrics[name], result.reasons[name] = None, failure.reason
     return result
@@ -70,6 +74,11 @@ def digest_ranking(scores: FloatArray) -> str:
     from scipy.stats import rankdata
 
     return digest_array(rankdata(scores, method="average"))
+
+
+def _read_only_copy(array: NDArray[Any]) -> NDArray[Any]:
+    """Return what a metric can spoil for nobody, should it override the flag."""
+    return freeze(array.copy())
 
 
 def _plain(value: float | Mapping[str, float]) -> MetricValue:

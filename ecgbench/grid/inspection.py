@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ecgbench.artifacts.classifier import OutOfFoldProbs
-from ecgbench.errors import NotApplicableError, StoreError, UsageError
+from ecgbench.errors import INTERRUPTS, NotApplicableError, StoreError, UsageError
 from ecgbench.grid.build import build_cells, build_jobs, build_values
 from ecgbench.grid.cells import Condition, CorruptedTask
 from ecgbench.grid.evaluate import validate_scores
 from ecgbench.grid.executors.local import LocalExecutor
 from ecgbench.grid.jobs import JobRunner
 from ecgbench.grid.prepare import DetectorColumn, Grid, Needs, TaskRow
+from ecgbench.grid.random_states import guard_random_states
 from ecgbench.grid.sanity import score_marker_probe
-from ecgbench.grid.statuses import PLUGIN_ERRORS, FailedInputError, Failure, describe_failure
+from ecgbench.grid.statuses import FailedInputError, Failure, describe_failure
 from ecgbench.grid.values import ArtifactView, TaskValues, resolve_closure
 from ecgbench.metrics.curves import Auroc
 from ecgbench.plugins import Plugins
@@ -130,7 +131,9 @@ def iter_inspections(inspection: Inspection) -> Iterator[TaskInspection]:
 def _has_inspection(entry: Registered[Any]) -> bool:
     try:
         own = getattr(entry.resolve(), "inspect", Detector.inspect)
-    except PLUGIN_ERRORS:  # it is not here; whoever names it is told why
+    except INTERRUPTS:
+        raise
+    except BaseException:  # it is not here; whoever names it is told why
         return False
     return own is not Detector.inspect
 
@@ -146,7 +149,9 @@ def _widen_column(column: DetectorColumn, grid: Grid) -> DetectorColumn:
     try:
         wanted = (*column.needs, *column.detector.inspection_needs())
         return dataclasses.replace(column, closure=resolve_closure(wanted, grid.profile))
-    except PLUGIN_ERRORS as error:
+    except INTERRUPTS:
+        raise
+    except BaseException as error:
         failure = describe_failure(error, what=f"{column.selection} inspection_needs")
         return dataclasses.replace(column, detector=failure, needs=(), closure=())
 
@@ -181,10 +186,11 @@ def _inspect(column: DetectorColumn, row: TaskRow, values: TaskValues, jobs: Job
 def _attempt(work: Callable[[], T], what: str, failures: list[str]) -> T | None:
     """Return what plugin code returns; where it fails, note why."""
     try:
-        return work()
-    except StoreError:
+        with guard_random_states():
+            return work()
+    except (StoreError, *INTERRUPTS):
         raise
-    except PLUGIN_ERRORS as error:
+    except BaseException as error:
         failures.append(describe_failure(error, what=what).reason)
         return None
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from ecgbench.artifacts.base import Artifact, TaskArtifact, TextArtifact, artifact_title
 from ecgbench.engines.llm import TokenUsage
-from ecgbench.errors import StoreError, UnstorableError
+from ecgbench.errors import INTERRUPTS, StoreError, UnstorableError
 from ecgbench.grid.executors import Executor
 from ecgbench.grid.measuring import count_characters, describe_usage, measure, name_work
-from ecgbench.grid.random_states import describe_touched
-from ecgbench.grid.statuses import PLUGIN_ERRORS, FailedInputError, Failure, StoppedEarlyError, describe_failure
+from ecgbench.grid.random_states import describe_touched, guard_random_states
+from ecgbench.grid.statuses import FailedInputError, Failure, StoppedEarlyError, describe_failure
 from ecgbench.grid.values import TaskValues
 from ecgbench.grid.work import BatchWork, Outcome, ValueWork, Work
 from ecgbench.progress import Progress, Reporter
@@ -55,7 +55,8 @@ class JobRunner:
     def run(self, jobs: Sequence[Job]) -> None:
         """Compute all missing values; models are freed after the last job that loads them."""
         for position, job in enumerate(jobs):
-            self._run_job(job)
+            with guard_random_states():  # requests, assembly and derived values are plugin code in this process
+                self._run_job(job)
             later = (settings for job in jobs[position + 1 :] for settings in job.artifact.models())
             self.executor.release(keep=frozenset(later))
             for task in job.tasks:
@@ -77,7 +78,9 @@ class JobRunner:
                 self._run_text_job(job, job.artifact, ready)
             elif isinstance(job.artifact, TaskArtifact) and job.artifact.stored:
                 self._run_task_job(job, job.artifact, ready)
-        except PLUGIN_ERRORS as error:  # also a field that cannot be part of a key
+        except INTERRUPTS:
+            raise
+        except BaseException as error:  # also a field that cannot be part of a key
             self._fail(job, job.tasks, error)
         finally:
             if self._used != TokenUsage():
@@ -110,7 +113,9 @@ class JobRunner:
                     continue
                 try:
                     inputs = {source: task.load(source) for source in _resolved_inputs(artifact, task)}
-                except PLUGIN_ERRORS as error:
+                except INTERRUPTS:
+                    raise
+                except BaseException as error:
                     self._fail(job, missing[key], error)
                     continue
                 drawn.append(key)
@@ -126,7 +131,9 @@ class JobRunner:
                     self._check(job, outcome)
                     tally.add(measure(artifact, outcome, items=len(missing[key][0].task)))
                     self.cache.objects.put(key, outcome.value, kind=job.title, seconds=outcome.seconds)
-                except PLUGIN_ERRORS as error:
+                except INTERRUPTS:
+                    raise
+                except BaseException as error:
                     self._fail(job, missing[key], error)
 
     def _run_text_job(self, job: Job, artifact: TextArtifact[Any], tasks: Sequence[TaskValues]) -> None:
@@ -135,7 +142,9 @@ class JobRunner:
         for task in tasks:
             try:
                 task_keys, requests = task.requests(artifact)
-            except PLUGIN_ERRORS as error:
+            except INTERRUPTS:
+                raise
+            except BaseException as error:
                 self._fail(job, [task], error)
                 continue
             wanted.update(zip(task_keys, requests, strict=True))
@@ -147,7 +156,9 @@ class JobRunner:
         try:
             with self.reporter.job(job.title, len(missing)) as progress:
                 self._compute_rows(job, artifact, {key: wanted[key] for key in missing}, progress)
-        except PLUGIN_ERRORS as error:
+        except INTERRUPTS:
+            raise
+        except BaseException as error:
             unanswered = set(self.cache.rows.missing(missing))
             self._fail(job, [t for t in tasks if keys.get(id(t), set()) & unanswered], error)
 

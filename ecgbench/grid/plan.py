@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ecgbench.artifacts.base import Artifact, TaskArtifact, TextArtifact, artifact_title
-from ecgbench.errors import EcgbenchError, StoreError
+from ecgbench.errors import INTERRUPTS, EcgbenchError, StoreError
 from ecgbench.grid.build import build_cells, build_jobs, build_values
 from ecgbench.grid.jobs import Job
 from ecgbench.grid.measuring import asks_llm
 from ecgbench.grid.prepare import Grid
 from ecgbench.grid.prompt_counts import NO_PROMPTS, PromptCount, count_prompts, guess_prompts
+from ecgbench.grid.random_states import guard_random_states
 from ecgbench.grid.rates import Device, find_device, find_rate
 from ecgbench.grid.rerun import Rerun, is_due
-from ecgbench.grid.statuses import PLUGIN_ERRORS, describe_failure
+from ecgbench.grid.statuses import describe_failure
 from ecgbench.grid.values import NotComputedError, TaskValues, resolve_closure
 from ecgbench.profiles import Profile
 from ecgbench.results import latest, read_records
@@ -165,10 +166,11 @@ class _Estimator:
     def plan_or_warn(self, job: Job) -> PlannedJob | None:
         """Leave out a job whose own code fails: the run will say so in the records of its cells."""
         try:
-            return self._plan(job)
-        except StoreError:
+            with guard_random_states():
+                return self._plan(job)
+        except (StoreError, *INTERRUPTS):
             raise
-        except PLUGIN_ERRORS as error:
+        except BaseException as error:
             logger.warning("%s", describe_failure(error, what=job.title).reason)
             return None
 

@@ -12,8 +12,8 @@ from ecgbench.artifacts.base import Artifact, TextArtifact
 from ecgbench.artifacts.embeddings import TextEmbeddings
 from ecgbench.artifacts.llm import Explanations, LabelLogits
 from ecgbench.data import DetectionTask
+from ecgbench.errors import INTERRUPTS
 from ecgbench.grid.measuring import count_characters, find_prompts
-from ecgbench.grid.statuses import PLUGIN_ERRORS
 from ecgbench.grid.values import TaskValues, resolve_closure
 from ecgbench.prompts import Explanation
 
@@ -50,7 +50,9 @@ def guess_prompts(artifact: TextArtifact[Any], task: TaskValues) -> PromptCount:
     """
     try:
         requests = _render(artifact, task)
-    except PLUGIN_ERRORS:
+    except INTERRUPTS:
+        raise
+    except BaseException:
         characters = sum(map(len, task.task.texts)) / len(task.task)
         return PromptCount(artifact.cost.llm_calls, artifact.cost.llm_calls * characters)
     return NO_PROMPTS.plus(count_prompts(requests), 1 / len(requests))

@@ -25,15 +25,21 @@ class _Source(NamedTuple):
 
 @contextmanager
 def guard_random_states() -> Iterator[list[str]]:
-    """Put the global states back at the end; the list then names the libraries whose state had changed."""
+    """Put the global states back at the end; the list then names the libraries whose state had changed.
+
+    Torch may have been loaded meanwhile. It starts with a state that nobody can foresee, so whether it was used cannot
+    be told; it is left in a fixed one, and no seed set here reaches whoever comes next.
+    """
     touched: list[str] = []
-    before = [(source, source.read()) for source in _iter_sources()]
+    before = {source.name: source.read() for source in _iter_sources()}
     try:
         yield touched
     finally:
-        for source, state in before:
-            if not _are_equal(source.read(), state):
-                source.write(state)
+        for source in _iter_sources():
+            if source.name not in before:
+                source.write(sys.modules["torch"].Generator().get_state())
+            elif not _are_equal(source.read(), before[source.name]):
+                source.write(before[source.name])
                 touched.append(source.name)
 
 

@@ -9,6 +9,7 @@ from ecgbench.errors import UnknownNameError, UsageError
 from ecgbench.grid.build import dataset_key
 from ecgbench.grid.prepare import load_dataset
 from ecgbench.grid.selection import Selection, parse_selection, split_list
+from ecgbench.grid.statuses import FailedInputError
 from ecgbench.grid.suite import DatasetChoice, Suite, validate_suite
 from ecgbench.plugins import Plugins
 from ecgbench.progress import Reporter
@@ -71,7 +72,7 @@ def rebuild_suites(
         try:
             choice = _find_dataset(group[0], plugins, cache, offline=offline, reporter=reporter)
             suites += _rebuild(group, choice, plugins)
-        except UsageError as error:
+        except (UsageError, FailedInputError) as error:
             refused.append(str(error))
     return suites, refused
 
@@ -80,6 +81,8 @@ def _find_dataset(
     record: CellRecord, plugins: Plugins, cache: Cache, *, offline: bool, reporter: Reporter
 ) -> DatasetChoice:
     """Return the choice that loads the very items of the record; raises UsageError where none does."""
+    if record.n == 0:
+        raise UsageError(f"{record.dataset} could not be loaded when the records were made: {FIX}")
     selection = parse_selection(record.dataset)
     head = selection.name.partition(":")[0]
     if getattr(plugins.datasets[head].resolve(), "argument", None) is not None:

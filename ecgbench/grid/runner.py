@@ -14,14 +14,14 @@ from pathlib import Path
 
 from ecgbench.artifacts.base import artifact_title
 from ecgbench.data import FloatArray
-from ecgbench.errors import StoreError
+from ecgbench.errors import INTERRUPTS, StoreError
 from ecgbench.grid.build import Cell, build_cells, build_jobs, build_values
 from ecgbench.grid.cells import CorruptedTask
 from ecgbench.grid.evaluate import digest_array, digest_ranking, evaluate, validate_scores
 from ecgbench.grid.executors import Execution, Executor, start_executor
 from ecgbench.grid.jobs import JobRunner
 from ecgbench.grid.prepare import Grid
-from ecgbench.grid.random_states import describe_touched
+from ecgbench.grid.random_states import describe_touched, guard_random_states
 from ecgbench.grid.redundancy import Redundancy
 from ecgbench.grid.rerun import Rerun, is_due
 from ecgbench.grid.sanity import SANITY_ROWS
@@ -93,6 +93,7 @@ class _CellRun:
     progress: Progress
     _sent: list[tuple[Cell, Usage]] = field(default_factory=list)
     _ready: dict[str, CellRecord] = field(default_factory=dict)
+    _warned: set[str] = field(default_factory=set)
 
     def iter_records(self, cells: Sequence[Cell], executor: Executor) -> Iterator[CellRecord]:
         """Yield each task's records in the order of its cells, whatever the order in which they end.
@@ -119,8 +120,9 @@ class _CellRun:
             for cell in task:
                 values = self.values.get(id(cell.row))
                 try:
-                    work = self._prepare(cell, values)
-                except (KeyboardInterrupt, StoreError):
+                    with guard_random_states():
+                        work = self._prepare(cell, values)
+                except (StoreError, *INTERRUPTS):
                     raise
                 except BaseException as error:  # a derived artifact is a plugin's code, too
                     work = describe_failure(error, what=cell.blank.detector)
@@ -153,10 +155,17 @@ class _CellRun:
             return _finish(cell, result)
         return self._record(cell, Outcome(result), Usage())
 
+    def _warn_once(self, detector: str, touched: Sequence[str]) -> None:
+        """Tell of a detector that used a global random state: not in its record, which an import would then change."""
+        if touched and detector not in self._warned:
+            self._warned.add(detector)
+            logger.warning("%s %s", detector, describe_touched(touched))
+
     def _record(self, cell: Cell, outcome: Outcome, usage: Usage) -> CellRecord:
         if outcome.failure is not None:
             return _finish(cell, outcome.failure)
         scored: Scored = outcome.value
+        self._warn_once(cell.blank.detector, outcome.touched)
         assert isinstance(cell.row.task, CorruptedTask)
         if not cell.blank.sanity:  # the oracle's scores are the truth: in no file that a detector could open
             self.cache.objects.put(
@@ -168,7 +177,7 @@ class _CellRun:
             seconds=scored.seconds,
             artifact_seconds=usage.seconds,
             failed_attempts=usage.failed_attempts,
-            findings=(*scored.findings, *([describe_touched(outcome.touched)] if outcome.touched else ())),
+            findings=scored.findings,
             artifact_facts=usage.facts,
             created_at=_now(),
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ecgbench.errors import (
     EcgbenchError,
     InvalidCorruptionError,
+    InvalidDatasetError,
     InvalidScoresError,
     MissingPackageError,
     NotApplicableError,
@@ -16,9 +17,6 @@ from ecgbench.errors import (
 from ecgbench.results import Status
 
 logger = logging.getLogger(__name__)
-
-PLUGIN_ERRORS = (Exception, SystemExit)
-"""What the code of a plugin may raise: it may even call sys.exit."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class StoppedEarlyError(EcgbenchError):
 
 
 class FailedInputError(EcgbenchError):
-    """Carry the failure of an artifact to whoever reads it."""
+    """Carry the failure of an artifact, a dataset or a noise model to whoever reads it."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.reason)
@@ -48,7 +46,7 @@ def describe_failure(error: BaseException, *, what: str) -> Failure:
         return error.failure
     if isinstance(error, (MissingPackageError, NotApplicableError)):
         return Failure(Status.SKIPPED, str(error))
-    if isinstance(error, (InvalidScoresError, InvalidCorruptionError)):
+    if isinstance(error, (InvalidScoresError, InvalidCorruptionError, InvalidDatasetError)):
         return Failure(Status.INVALID, str(error))
     text = one_line(error)[:300]
     kind = "" if isinstance(error, EcgbenchError) else f"{type(error).__name__}: "

@@ -18,7 +18,7 @@ from ecgbench.artifacts.base import Arrays, Artifact, TaskArtifact, TextArtifact
 from ecgbench.data import DetectionTask, FloatArray
 from ecgbench.engines.context import ComputeContext, EnginePool
 from ecgbench.engines.llm import TokenUsage
-from ecgbench.errors import EcgbenchError
+from ecgbench.errors import INTERRUPTS, EcgbenchError
 from ecgbench.grid.evaluate import validate_scores
 from ecgbench.grid.random_states import guard_random_states
 from ecgbench.grid.selection import Selection
@@ -229,7 +229,7 @@ def perform(work: Work, worker: Worker) -> Outcome:
     try:
         with guard_random_states() as touched:
             value = work.perform(worker)
-    except KeyboardInterrupt:
+    except INTERRUPTS:
         raise
     except BaseException as error:  # a plugin may even call sys.exit
         return Outcome(

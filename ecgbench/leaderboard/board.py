@@ -133,7 +133,10 @@ def build_tables(records: Iterable[CellRecord]) -> list[Table]:
     groups: dict[Group, list[CellRecord]] = {}
     for record in latest(records):
         groups.setdefault(_group(record), []).append(record)
-    return [_build_table(group, groups[group]) for group in sorted(groups)]
+    unloaded = {group for group, own in groups.items() if _never_loaded(own)}
+    # Once a dataset loads again, its cells have other keys than those that say why it did not.
+    mended = {group._replace(n=n, data_key="") for group in groups.keys() - unloaded for n in (group.n, 0)}
+    return [_build_table(group, groups[group]) for group in sorted(groups.keys() - (unloaded & mended))]
 
 
 def render_name(name: str, params: Mapping[str, Any]) -> str:
@@ -163,6 +166,10 @@ def _rank(row: Row) -> tuple[tuple[bool, float], str]:
 def _group(record: CellRecord) -> Group:
     noise = render_name(record.noise, record.noise_params)
     return Group(record.dataset, record.n, record.profile, record.data_key, record.rate, noise)
+
+
+def _never_loaded(records: Iterable[CellRecord]) -> bool:
+    return all(not record.data_key and record.n_classes is None and record.reason for record in records)
 
 
 def _value(record: CellRecord, column: Column) -> float | None:

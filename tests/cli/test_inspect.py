@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from test_real_run import make_cache
 
-from conftest import Outcome, Workspace
+from conftest import PACKAGES, Outcome, Workspace
 from ecgbench.artifacts.classifier import OutOfFoldProbs
 from ecgbench.grid.rebuild import narrow_records
 from ecgbench.plugins import load_plugins
@@ -32,9 +32,9 @@ def rows_of(panel: dict[str, Any]) -> dict[str, str]:
     return dict(panel["rows"])
 
 
-def finish_run(workspace: Workspace, *arguments: str, dataset: str = "toy") -> str:
+def finish_run(workspace: Workspace, *arguments: str, dataset: str = "toy", code: int = 0) -> str:
     done = workspace.run("toy_shown,toy_lengths", *arguments, dataset=dataset)
-    assert done.code == 0, done.err
+    assert done.code == code, done.err
     (path,) = (workspace.folder / "out" / "results").glob("*.jsonl")
     return str(path)
 
@@ -267,6 +267,16 @@ def test_a_dataset_that_cannot_be_rebuilt_leaves_the_others_shown(workspace: Wor
     done = inspect(workspace, str(path), "--json")
     assert done.code == 1
     assert done.err.startswith("warning: unknown dataset 'gone'. Choose from: ")
+    assert len(json.loads(done.out)) == 1
+
+
+def test_records_of_a_dataset_that_did_not_load_leave_the_others_shown(workspace: Workspace) -> None:
+    path = finish_run(
+        workspace, "--noise", "uniform", "--plugin", str(PACKAGES / "loading.py"), dataset="toy,loading", code=1
+    )
+    done = inspect(workspace, path, "--json")
+    assert done.code == 1
+    assert done.err.startswith("warning: loading could not be loaded when the records were made: ")
     assert len(json.loads(done.out)) == 1
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import TOY, Workspace
+from conftest import PACKAGES, TOY, Workspace, install
 from ecgbench.cli.tables import NAME_WIDTH
 
 LISTINGS = ["plugins", "detectors", "noises", "metrics", "datasets"]
@@ -212,3 +212,16 @@ def test_the_default_cache_is_told_by_the_environment(
 ) -> None:
     monkeypatch.setenv("ECGBENCH_CACHE", str(tmp_path / "elsewhere"))
     assert json.loads(workspace.cli("cache", "info", "--json").out)["folder"] == str(tmp_path / "elsewhere")
+
+
+def test_fetch_goes_on_after_a_dataset_that_breaks_and_says_why(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("loading", "toy"):
+        source = TOY if name == "toy" else PACKAGES / f"{name}.py"
+        install(tmp_path, name, source.read_text(encoding="utf-8"))
+    monkeypatch.syspath_prepend(tmp_path)
+    options = ["--no-models", "--quiet", "--cache", str(workspace.folder / "cache")]
+    done = workspace.cli("fetch", "--dataset", "loading,toy", *options)
+    assert (done.code, done.out) == (1, "dataset toy: 60 items\n")
+    assert done.error == "error: dataset loading: RuntimeError: the loader broke"

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from conftest import COMMAND, TOY, Workspace
+from ecgbench.registry import import_target
 
 DETECTORS = "toy_lengths,toy_echo,toy_votes,toy_bad,toy_slow[name=a],toy_slow[name=b],random"
 GRID = ["--dataset", "toy[copies=10]", "--detectors", DETECTORS, "--noise", "uniform,artifact_aligned"]
@@ -151,3 +152,26 @@ def test_a_full_disk_is_one_line_and_what_is_finished_is_kept(
     workspace.cli(*arguments)
     assert workspace.records[: len(kept)] == kept
     assert workspace.board.read_bytes() == undisturbed
+
+
+@pytest.mark.parametrize(
+    ("target", "method"),
+    [
+        ("ecgbench.datasets.file:FileDataset", "load"),
+        ("ecgbench_noise_models.uniform:UniformNoise", "corrupt"),
+        ("ecgbench_detectors.random:Random", "needs"),
+        ("ecgbench_detectors.random:Random", "score"),
+        ("ecgbench.metrics.curves:Auroc", "compute"),
+    ],
+)
+def test_ctrl_c_in_plugin_code_ends_the_run_and_is_no_failure_of_the_plugin(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, target: str, method: str
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    (workspace.folder / "x.csv").write_text("text,label\n" + "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(20)))
+    monkeypatch.setattr(import_target(target), method, interrupt)
+    done = workspace.run("random", "--noise", "uniform", dataset=f"file:{workspace.folder / 'x.csv'}")
+    assert done.code == 130
+    assert [record for record in workspace.records if record.detector == "random"] == []

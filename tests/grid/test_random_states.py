@@ -12,6 +12,7 @@ import pytest
 
 from conftest import Workspace
 from ecgbench.grid.random_states import describe_touched, guard_random_states
+from ecgbench.registry import import_target
 
 GUILTY = """
 import random
@@ -68,6 +69,66 @@ def ecgbench_noise_models():
 """
 
 
+EVERYWHERE = """
+import random
+from dataclasses import dataclass
+from ecgbench.artifacts.base import TaskArtifact, TextArtifact
+from ecgbench.hookspecs import hookimpl
+from ecgbench.specs import Dataset, DatasetSpec, Detector, DetectorSpec
+
+random.seed(0)
+
+@dataclass(frozen=True)
+class Derived(TaskArtifact):
+    stored = False
+
+    def compute(self, task, inputs, context):
+        random.seed(1)
+        return None
+
+@dataclass(frozen=True)
+class Asked(TextArtifact):
+    def requests(self, task, inputs):
+        random.seed(2)
+        return list(task.texts)
+
+    def compute(self, requests, context):
+        return [b"" for _ in requests]
+
+    def assemble(self, rows):
+        random.seed(3)
+        return None
+
+@dataclass(frozen=True)
+class Data(Dataset):
+    def load(self, context):
+        random.seed(4)
+        from toy import Toy
+        return Toy().load(context)
+
+@dataclass(frozen=True)
+class Everywhere(Detector):
+    def __post_init__(self):
+        random.seed(5)
+
+    def needs(self):
+        random.seed(6)
+        return (Derived(), Asked())
+
+    def score(self, task, artifacts, rng):
+        return rng.random(len(task))
+
+@hookimpl
+def ecgbench_detectors():
+    random.seed(7)
+    return [DetectorSpec("everywhere", "everywhere:Everywhere", "seeds wherever its code runs")]
+
+@hookimpl
+def ecgbench_datasets():
+    return [DatasetSpec("data", "everywhere:Data", "seeds as it loads")]
+"""
+
+
 def states() -> tuple[object, ...]:
     kind, keys, *rest = np.random.get_state()  # type: ignore[misc]
     return (random.getstate(), kind, keys.tobytes(), *rest)
@@ -111,6 +172,19 @@ def test_torch_is_watched_where_it_is_loaded() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_torch_that_plugin_code_loads_is_left_in_one_state_whatever_it_was_seeded_with() -> None:
+    pytest.importorskip("torch")
+    code = (
+        "import sys\nfrom ecgbench.grid.random_states import guard_random_states\n"
+        "with guard_random_states() as touched:\n    import torch\n    torch.manual_seed(int(sys.argv[1]))\n"
+        "print(touched, torch.rand(2).tolist())"
+    )
+    command = [sys.executable, "-P", "-c", code]
+    first, other = (subprocess.run([*command, seed], capture_output=True, text=True, check=True) for seed in "01")
+    assert first.stdout == other.stdout
+    assert first.stdout.startswith("[] ")
+
+
 def test_torch_is_not_loaded_to_be_watched() -> None:
     code = (
         "import sys\nfrom ecgbench.grid.random_states import guard_random_states\n"
@@ -137,3 +211,20 @@ def test_artifact_noise_and_metric_are_told_of_in_a_warning_each(
     found = workspace.by_detector
     assert found["random"].findings == ()
     assert [r.findings for r in workspace.records if r.detector == "on_guilty"] == [()] * 4
+
+
+def test_states_are_put_back_wherever_plugin_code_runs(workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "everywhere.py").write_text(EVERYWHERE)
+    workspace.run("random")  # what is imported for the first time may draw
+    before = states()
+    done = workspace.run("everywhere", "--plugin", str(tmp_path / "everywhere.py"), dataset="data")
+    assert done.code == 0, done.err
+    assert states() == before
+
+
+def test_states_are_put_back_where_a_target_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "seeding_target.py").write_text("import random\nrandom.seed(0)\nclass Thing: pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = states()
+    import_target("seeding_target:Thing")
+    assert states() == before

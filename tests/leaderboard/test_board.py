@@ -124,3 +124,14 @@ def test_seconds_are_a_mean_of_score_and_artifacts_over_ok_cells() -> None:
     ]
     assert only_table(*cells).rows[0].seconds == 15.0
     assert only_table(failed("ecg", 0)).rows[0].seconds is None
+
+
+@pytest.mark.parametrize("n", [0, BASE.n])
+def test_a_dataset_that_did_not_load_has_its_table_until_it_loads(n: int) -> None:
+    lost = replace(failed("ecg", 0), n=n, n_classes=None, data_key="")
+    loaded = cell("ecg", 0, 0.9, data_key="ab")
+    (table,) = build_tables([lost])
+    assert row_of(table, "ecg").status == "failed (1 of 1)"
+    assert [table.group.data_key for table in build_tables([lost, loaded])] == ["ab"]
+    assert len(build_tables([lost, replace(loaded, dataset="another")])) == 2
+    assert len(build_tables([replace(lost, n=BASE.n + 1), loaded])) == 2

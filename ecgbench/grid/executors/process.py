@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from ecgbench.engines.context import EnginePool
-from ecgbench.errors import EcgbenchError
+from ecgbench.errors import INTERRUPTS, EcgbenchError
 from ecgbench.grid.executors.wire import pack_work, perform_packed, unpack_outcome
-from ecgbench.grid.statuses import PLUGIN_ERRORS, Failure, describe_failure
+from ecgbench.grid.statuses import Failure, describe_failure
 from ecgbench.grid.work import CellWork, Outcome, Work, Worker
 from ecgbench.plugins import load_plugins
 from ecgbench.progress import Progress
@@ -114,7 +114,9 @@ class _Child:
         """Send work and wait for its outcome; a child that overstays or dies is the failure's reason."""
         try:
             packed = pack_work(work)
-        except PLUGIN_ERRORS as error:  # an artifact whose value holds a lambda, say
+        except INTERRUPTS:
+            raise
+        except BaseException as error:  # an artifact whose value holds a lambda, say
             return Outcome(failure=describe_failure(error, what=f"{work.title}: sending it to a child process"))
         started = time.monotonic()
         try:

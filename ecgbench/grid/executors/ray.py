@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ecgbench.errors import INTERRUPTS
 from ecgbench.grid.executors.ray_cluster import LOOK_SECONDS, Cluster, Demand, connect, import_ray
 from ecgbench.grid.executors.ray_pool import Pool, describe_loss, is_machine_lost, is_setup_at_fault, worker_error
 from ecgbench.grid.executors.ray_worker import Actor, Setup, comparable_versions, perform_task
 from ecgbench.grid.executors.wire import pack_part, pack_work, unpack_outcome
-from ecgbench.grid.statuses import PLUGIN_ERRORS, Failure, describe_failure
+from ecgbench.grid.statuses import Failure, describe_failure
 from ecgbench.grid.work import BatchWork, Outcome, Work
 from ecgbench.plugins import Plugins
 from ecgbench.progress import Progress
@@ -130,7 +131,9 @@ class RayExecutor:
             try:
                 flight.packed = pack_work(work, work.shared)
                 flight.parts = self._parts.put(work.shared)
-            except PLUGIN_ERRORS as error:  # an artifact whose value holds a lambda, say
+            except INTERRUPTS:
+                raise
+            except BaseException as error:  # an artifact whose value holds a lambda, say
                 yield flight, Outcome(failure=describe_failure(error, what=f"{work.title}: sending it to a worker"))
             else:
                 waiting.append(flight)

@@ -11,7 +11,8 @@ import pickle
 from collections.abc import Sequence
 from typing import Any
 
-from ecgbench.grid.statuses import PLUGIN_ERRORS, describe_failure
+from ecgbench.errors import INTERRUPTS
+from ecgbench.grid.statuses import describe_failure
 from ecgbench.grid.values import freeze_value
 from ecgbench.grid.work import Outcome, Work, Worker, perform
 
@@ -35,12 +36,16 @@ def perform_packed(title: str, packed: bytes, worker: Worker, parts: Sequence[by
     """Unpack work, do it and pack its outcome; what cannot be unpacked or packed is a failure of the work."""
     try:
         work = _unpack(packed, [pickle.loads(part) for part in parts])
-    except PLUGIN_ERRORS as error:
+    except INTERRUPTS:
+        raise
+    except BaseException as error:
         return _pack(Outcome(failure=describe_failure(error, what=f"{title}: reading it in a worker")))
     outcome = perform(work, worker)
     try:
         return _pack(outcome)
-    except PLUGIN_ERRORS as error:
+    except INTERRUPTS:
+        raise
+    except BaseException as error:
         return _pack(Outcome(failure=describe_failure(error, what=f"{title}: sending its value back")))
 
 
