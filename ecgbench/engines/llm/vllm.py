@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 MOST_SCORED = 128
 """How many tokens vLLM scores for one request."""
+END_SECONDS = 20.0
+"""How long the engine's processes may take to end."""
 _QUIET = {"VLLM_LOGGING_STREAM": "ext://sys.stderr", "VLLM_LOGGING_LEVEL": "WARNING", "VLLM_NO_USAGE_STATS": "1"}
 """Unless the user says otherwise: results alone go to stdout, and nobody is told of the run."""
 
@@ -36,6 +38,7 @@ class VllmLlm:
     tokens: PromptTokens
     context_tokens: int
     usage: TokenUsage = field(default_factory=TokenUsage)
+    processes: Set[Any] = frozenset()
 
     @classmethod
     def load(cls, settings: LlmSettings, model_dir: Path) -> VllmLlm:
@@ -53,6 +56,7 @@ class VllmLlm:
         from vllm.platforms import current_platform
 
         folder = str(model_folder(settings.model, model_dir))
+        others = _list_children()
         try:
             engine = vllm.LLM(
                 model=folder,
@@ -73,13 +77,16 @@ class VllmLlm:
             raise EcgbenchError(f"vLLM cannot load {settings.model!r}: {_first_line(error)}") from error
         logger.info("loaded language model %s in vLLM %s", settings.model, vllm.__version__)
         tokens = PromptTokens(AutoTokenizer.from_pretrained(folder, trust_remote_code=False), settings.model)
-        return cls(engine, tokens, settings.vllm.context_tokens)
+        return cls(engine, tokens, settings.vllm.context_tokens, processes=_list_children() - others)
 
     def close(self) -> None:
         """End the engine's processes, which hold the device's memory; a second call does nothing."""
+        import psutil
+
         engine, self.engine = self.engine, None
         if engine is not None:
             engine.llm_engine.engine_core.shutdown()
+            psutil.wait_procs(self.processes, timeout=END_SECONDS)  # killed is not yet gone
 
     def label_logits(self, prompts: Sequence[Prompt], labels: Sequence[str]) -> FloatArray:
         """Return log-probabilities of the labels as continuations: float64, shape (b, C).
@@ -177,6 +184,13 @@ class VllmLlm:
         self.usage.prompt += sum(map(len, rows))
         self.usage.reply += sum(len(output.token_ids) for output in found)
         return found
+
+
+def _list_children() -> Set[Any]:
+    """Return the processes that this one has started, and those that they have."""
+    import psutil
+
+    return frozenset(psutil.Process().children(recursive=True))
 
 
 def number_format(dtype: str, platform: Any) -> str:
