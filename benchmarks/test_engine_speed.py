@@ -20,9 +20,9 @@ from ecgbench.store.cache import default_cache_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 
-TEXTS = 48
-NEW_TOKENS = 64
-ROUNDS = 3
+TEXTS = 16
+NEW_TOKENS = 32
+ROUNDS = 2
 ENGINES = ("transformers", "vllm", "openai")
 
 
