@@ -452,9 +452,9 @@ def test_real_models_on_a_cluster_give_the_bits_of_this_process(workspace: Works
         folder = workspace.folder / name
         folder.mkdir()
         (folder / "models").symlink_to(models)
-        command = ["run", "--detectors", "ecg,cleanlab,input_knn", "--noise", "artifact_aligned", "--n", "24"]
+        command = ["run", "--detectors", "ecg,cleanlab,input_knn", "--noise", "artifact_aligned", "--n", "60"]
         command += ["--cache", str(folder), "--out", str(folder / "out"), "--quiet", *options]
-        environment = {**os.environ, "ECGBENCH_BATCH_SIZE": "8"}
+        environment = {**os.environ, "ECGBENCH_BATCH_SIZE": "16"}
         done = subprocess.run([*COMMAND, *command], env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         found[name] = facts(folder / "out")
