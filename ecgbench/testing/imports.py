@@ -43,7 +43,7 @@ def heavy_imports(name: str, path: str) -> tuple[str, ...]:
 @functools.lru_cache(maxsize=256)
 def _heavy_imports(name: str, path: str, edited: int) -> tuple[str, ...]:  # noqa: ARG001  # a file may be mended
     env = os.environ | {"PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)}
-    command = [sys.executable, "-P", "-c", _PROBE, name, path, *HEAVY]
+    command = [sys.executable, "-P", "-B", "-c", _PROBE, name, path, *HEAVY]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     said = [line for line in done.stdout.splitlines() if line.startswith(_MARK)]
     if done.returncode or not said:
