@@ -30,5 +30,30 @@ def ecgbench_detectors() -> list[DetectorSpec]:
         DetectorSpec(
             "nrg", "ecgbench_detectors.nrg:Nrg", "items the trained classifier finds alike carry other labels"
         ),
+        DetectorSpec(
+            "data_oob",
+            "ecgbench_detectors.data_oob:DataOob",
+            "linear models that never saw it contradict its label",
+        ),
+        DetectorSpec(
+            "knn_shapley", "ecgbench_detectors.knn_shapley:KnnShapley", "it misleads a nearest-neighbour classifier"
+        ),
+        DetectorSpec(
+            "simifeat",
+            "ecgbench_detectors.simifeat:SimiFeat",
+            "the nearest texts' labels point away from the given one",
+        ),
+        DetectorSpec("retag", "ecgbench_detectors.retag:Retag", "another class is the likeliest out of fold: 1 or 0"),
+        DetectorSpec(
+            "curriculum_spotter",
+            "ecgbench_detectors.curriculum_spotter:CurriculumSpotter",
+            "hard for the classifier in more epochs of its training",
+        ),
+        DetectorSpec(
+            "duplicate_conflict",
+            "ecgbench_detectors.duplicate_conflict:DuplicateConflict",
+            "near-duplicates carry other labels",
+        ),
+        DetectorSpec("borda", "ecgbench_detectors.borda:Borda", "the mean rank that other built-in detectors give it"),
         DetectorSpec("random", "ecgbench_detectors.random:Random", "uniform random numbers: the floor"),
     ]

@@ -54,12 +54,24 @@ def parse_assignment(text: str) -> tuple[str, Any]:
 
 
 def parse_value(text: str) -> Any:
-    """Read one value as TOML writes it; anything else is plain text."""
+    """Read one value as TOML writes it, in a list plain text without quotes too; anything else is plain text."""
     try:
         parsed = tomllib.loads(f"value = {text}")
-    except (ValueError, RecursionError):
+    except ValueError:
+        return _parse_plain_list(text)
+    except RecursionError:
         return text
     return parsed["value"] if len(parsed) == 1 else text
+
+
+def _parse_plain_list(text: str) -> Any:
+    """Read `[loss, input_knn[k=3]]`; anything else is plain text."""
+    if not (text.startswith("[") and text.endswith("]")):
+        return text
+    try:
+        return [parse_value(part) for part in split_list(text[1:-1])]
+    except UsageError:
+        return text
 
 
 def render_value(value: Any) -> str:

@@ -31,6 +31,12 @@ SETTINGS = {
         "input_knn[k=3,weights=uniform]",
         "input_knn[weights=exponential]",
         "nrg[rounds=1]",
+        "data_oob[models=10]",
+        "knn_shapley[k=1]",
+        "simifeat[scoring=voting]",
+        "simifeat[k=3]",
+        "duplicate_conflict[threshold=0.95,k=3]",
+        "borda[members=[margin, input_knn[k=3], data_oob[models=10], borda]]",
     ],
     Kind.NOISE_MODEL: [
         "artifact_aligned[clean_marker_rate=0.1,injection_rate=0.5,position=random]",
