@@ -42,7 +42,7 @@ class CurriculumSpotter(Detector):
         gained = np.zeros(len(task))
         for of_epoch, learned in zip(losses, is_learned, strict=True):
             is_hard = _find_hard(of_epoch, learned)
-            gained[is_hard] += of_epoch[is_hard] + 1.0 / is_hard.sum()
+            gained[is_hard] += of_epoch[is_hard] + 1.0 / max(is_hard.sum(), 1)
         return np.where(gained > 0, gained, losses[-1])
 
 

@@ -49,7 +49,9 @@ class KnnShapley(Detector):
         vectors = artifacts[TextEmbeddings()].astype(np.float64)
         n = len(task)
         values = np.zeros(n)
-        for queries in np.array_split(np.arange(n), -(-n * n // CELLS)):
+        rows = max(1, CELLS // n)
+        for start in range(0, n, rows):
+            queries = np.arange(start, min(start + rows, n))
             order, nearness = _sort_others(vectors, queries)
             agrees = task.labels[order] == task.labels[queries][:, None]
             values += np.bincount(order.ravel(), _share_out(agrees, nearness, self.k).ravel(), minlength=n)

@@ -44,6 +44,9 @@ def test_a_list_is_split_into_the_selections_it_was_joined_from(chosen: list[Sel
     assert list(split_list(",".join(map(str, chosen)))) == [str(selection) for selection in chosen]
 
 
+NESTED = "input_knn[k=3,weights=uniform]"
+
+
 @pytest.mark.parametrize(
     ("text", "name", "params"),
     [
@@ -57,6 +60,8 @@ def test_a_list_is_split_into_the_selections_it_was_joined_from(chosen: list[Sel
         ("ecg[weights.nli=0, k=3,weights.artifact=.5]", "ecg", {"weights": {"nli": 0, "artifact": ".5"}, "k": 3}),
         ("ecg[weights={nli=0},weights.artifact=1.0]", "ecg", {"weights": {"nli": 0, "artifact": 1.0}}),
         ('ecg[known_artifacts=["<a>","<b>"]]', "ecg", {"known_artifacts": ["<a>", "<b>"]}),
+        ("borda[members=[loss, input_knn[k=3,weights=uniform],1]]", "borda", {"members": ["loss", NESTED, 1]}),
+        ("a[x=[b], y=[[b, 2], []]]", "a", {"x": ["b"], "y": [["b", 2], []]}),
         ("file:my data/reviews.csv", "file:my data/reviews.csv", {}),
         ('file:"a,b [1].csv"[task="x"]', "file:a,b [1].csv", {"task": "x"}),
         ("file:'it is \"so\".csv'", 'file:it is "so".csv', {}),
@@ -80,6 +85,11 @@ def test_an_open_bracket_or_quote_is_refused(text: str) -> None:
 
 def test_a_value_cannot_smuggle_in_a_second_key() -> None:
     assert parse_value("1\nother = 2") == "1\nother = 2"
+
+
+@pytest.mark.parametrize("text", ["[a", "a]", "[a]b", "[a]b]", "[a, [b]", "[\"a]", "[" * 5_000 + "]" * 5_000])
+def test_what_is_no_list_is_plain_text(text: str) -> None:
+    assert parse_value(text) == text
 
 
 def test_parameters_print_in_order_of_name() -> None:
