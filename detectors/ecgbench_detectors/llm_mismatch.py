@@ -17,7 +17,8 @@ from ecgbench.specs import Detector
 class LlmMismatch(Detector):
     """Score 1 - p_LLM(given label); `calibrated` first takes away the model's preference for a label.
 
-    `scoring=binary` is the published form: 1 where the model's label differs, weighted by its confidence.
+    `scoring=binary` is the published form: 1 where the model's label differs, weighted by its confidence. A label
+    that shares the highest probability does not differ: where it is calibrated, a failed attempt favours none.
     """
 
     scoring: Literal["probability", "binary"] = "probability"
@@ -32,7 +33,5 @@ class LlmMismatch(Detector):
         from scipy.special import softmax
 
         probs = artifacts[CalibratedLabels()] if self.calibrated else softmax(artifacts[LabelLogits()], axis=1)
-        if self.scoring == "binary":
-            disagrees: FloatArray = (probs.argmax(axis=1) != task.labels) * probs.max(axis=1)
-            return disagrees
-        return np.asarray(1.0 - probs[np.arange(len(task)), task.labels])
+        given, highest = probs[np.arange(len(task)), task.labels], probs.max(axis=1)
+        return np.asarray((given < highest) * highest if self.scoring == "binary" else 1.0 - given)

@@ -41,6 +41,11 @@ def test_binary_llm_mismatch_is_the_models_confidence_where_it_disagrees() -> No
     np.testing.assert_allclose(found, [0, 4 / 5, 0, 0])
 
 
+def test_binary_llm_mismatch_is_0_where_the_model_prefers_no_label() -> None:
+    failed = np.full((4, 2), 0.5)  # as a failed attempt is, once calibrated
+    assert score(LlmMismatch(scoring="binary", calibrated=True), {CalibratedLabels(): failed}).tolist() == [0.0] * 4
+
+
 def test_calibration_takes_away_a_preference_that_all_texts_share() -> None:
     shifted = calibrate(LOGITS + np.array([3.0, -1.0]))
     np.testing.assert_allclose(shifted, calibrate(LOGITS))
