@@ -60,7 +60,8 @@ class DuplicateConflict(Detector):
         differs = task.labels[graph.indices] != task.labels[:, None]
         total = n_same + weights.sum(axis=1)
         conflict = n_same - n_agreeing + (weights * differs).sum(axis=1)
-        return np.round(np.divide(conflict, total, out=np.full(len(task), NEUTRAL), where=total > 0), DIGITS)
+        shares = np.divide(conflict, total, out=np.full(len(task), NEUTRAL), where=total > 0)
+        return np.asarray(np.round(shares, DIGITS))
 
 
 def _number_texts(texts: Sequence[str]) -> IntArray:

@@ -76,7 +76,7 @@ def _share_out(agrees: BoolArray, nearness: IntArray, k: int) -> FloatArray:
     earned = np.minimum(k, np.arange(1, n_others + 1)) / (np.arange(1, n_others + 1) * k)
     taken = np.diff(earned, prepend=0.0)
     ties = _find_ties(nearness)
-    n_agree = np.bincount(ties.group, weights=agrees.ravel()[ties.cells])
+    n_agree = np.asarray(np.bincount(ties.group, agrees.ravel()[ties.cells]), dtype=np.float64)
     expected = agrees.astype(np.float64)
     expected.ravel()[ties.cells] = (n_agree / ties.size)[ties.group]
     taken_by = expected * taken

@@ -28,4 +28,4 @@ class Retag(Detector):
     def score(self, task: DetectionTask, artifacts: Artifacts, rng: np.random.Generator) -> FloatArray:  # noqa: ARG002
         """Return float64, shape (n,), 1 = the prediction is another label, 0 = it is the given one."""
         probs = artifacts[OutOfFoldProbs()]
-        return (probs[np.arange(len(task)), task.labels] < probs.max(axis=1)).astype(np.float64)
+        return np.asarray(probs[np.arange(len(task)), task.labels] < probs.max(axis=1), dtype=np.float64)

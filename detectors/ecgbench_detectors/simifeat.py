@@ -53,7 +53,7 @@ class SimiFeat(Detector):
         soft = _sum_labels(artifacts[self._neighbours], task)
         given = soft[np.arange(len(task)), task.labels]
         if self.scoring == "voting":
-            return (given < soft.max(axis=1)).astype(np.float64)
+            return np.asarray(given < soft.max(axis=1), dtype=np.float64)
         return np.asarray(np.round(1.0 - given / np.linalg.norm(soft, axis=1), DIGITS) + 0.0)  # no -0.0
 
 

@@ -87,7 +87,7 @@ def test_a_value_cannot_smuggle_in_a_second_key() -> None:
     assert parse_value("1\nother = 2") == "1\nother = 2"
 
 
-@pytest.mark.parametrize("text", ["[a", "a]", "[a]b", "[a]b]", "[a, [b]", "[\"a]", "[" * 5_000 + "]" * 5_000])
+@pytest.mark.parametrize("text", ["[a", "a]", "[a]b", "[a]b]", "[a, [b]", '["a]', "[" * 5_000 + "]" * 5_000])
 def test_what_is_no_list_is_plain_text(text: str) -> None:
     assert parse_value(text) == text
 
