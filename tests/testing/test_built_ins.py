@@ -31,6 +31,9 @@ SETTINGS = {
         "input_knn[k=3,weights=uniform]",
         "input_knn[weights=exponential]",
         "nrg[rounds=1]",
+        "classifier_knn[k=3,weights=exponential]",
+        "cartography[measure=correctness]",
+        *(f"confident_learning[filter_by={by}]" for by in ("both", "confident_learning", "predicted_neq_given")),
     ],
     Kind.NOISE_MODEL: [
         "artifact_aligned[clean_marker_rate=0.1,injection_rate=0.5,position=random]",
