@@ -44,8 +44,10 @@ class Cartography(Detector):
 
 @dataclass(frozen=True, eq=False)
 class DataMap:
-    """Each item's place, all float64, shape (n,): mean and standard deviation over the epochs of the given label's
-    probability, in [0, 1] and [0, 0.5], and the share of epochs that predicted it.
+    """Hold each item's place on the map, all float64, shape (n,).
+
+    `confidence` and `variability`: mean and standard deviation over the epochs of the given label's probability, in
+    [0, 1] and [0, 0.5]; `correctness`: the share of epochs that predict it.
     """
 
     confidence: FloatArray
