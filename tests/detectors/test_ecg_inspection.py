@@ -14,10 +14,11 @@ from ecgbench.artifacts.classifier import OutOfFoldProbs, TrainingDynamics
 from ecgbench.artifacts.llm import Explanations, ReliabilityScores
 from ecgbench.prompts import Explanation
 from ecgbench.specs import Panel
+from ecgbench_detectors.dynamics import area_under_margin
 from ecgbench_detectors.ecg.detector import Ecg
 from ecgbench_detectors.ecg.graph import ExplanationGraph, outlier_scores
 from ecgbench_detectors.ecg.inspection import correlate_ranks, count_label_words
-from ecgbench_detectors.ecg.signals import Signal, area_under_margin
+from ecgbench_detectors.ecg.signals import Signal
 
 
 def panels_of(detector: Ecg, inputs: Any) -> dict[str, Panel]:

@@ -20,6 +20,7 @@ from ecgbench.artifacts.llm import Explanations, ReliabilityScores
 from ecgbench.artifacts.nli import NliScores
 from ecgbench.data import FloatArray
 from ecgbench.errors import UsageError
+from ecgbench_detectors.dynamics import area_under_margin
 from ecgbench_detectors.ecg import signals as module
 from ecgbench_detectors.ecg.graph import ExplanationGraph, neighbourhood_surprise
 from ecgbench_detectors.ecg.signals import (
@@ -30,7 +31,6 @@ from ecgbench_detectors.ecg.signals import (
     Neighborhood,
     Signal,
     SignalSource,
-    area_under_margin,
 )
 from ecgbench_detectors.ecg.tokens import TOKEN
 

@@ -14,9 +14,10 @@ from ecgbench.artifacts.classifier import OutOfFoldProbs, TrainingDynamics
 from ecgbench.artifacts.llm import ExplanationEmbeddings, Explanations, ExplanationSamples, ReliabilityScores
 from ecgbench.data import DetectionTask, FloatArray
 from ecgbench.specs import Panel
+from ecgbench_detectors.dynamics import area_under_margin
 from ecgbench_detectors.ecg.aggregate import scaled_ranks
 from ecgbench_detectors.ecg.graph import ExplanationGraph, outlier_scores
-from ecgbench_detectors.ecg.signals import Signal, SignalSource, area_under_margin
+from ecgbench_detectors.ecg.signals import Signal, SignalSource
 
 
 def inspection_needs(graph: ExplanationGraph, sources: Sequence[SignalSource]) -> tuple[Artifact[Any], ...]:

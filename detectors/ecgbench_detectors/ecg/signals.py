@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ecgbench.artifacts.base import Artifact, Artifacts
 from ecgbench.artifacts.classifier import TrainingDynamics
@@ -16,6 +15,7 @@ from ecgbench.artifacts.llm import Explanations, ReliabilityScores
 from ecgbench.artifacts.nli import NliScores
 from ecgbench.data import BoolArray, DetectionTask, FloatArray, IntArray
 from ecgbench.errors import UsageError
+from ecgbench_detectors.dynamics import area_under_margin
 from ecgbench_detectors.ecg.graph import ExplanationGraph, nearest_similarity, neighbourhood_surprise
 from ecgbench_detectors.ecg.tokens import TOKEN, count_pairs, count_tokens
 
@@ -188,15 +188,3 @@ def positive_pmi(counts: Any, labels: IntArray, *, n_classes: int) -> FloatArray
     result = np.zeros_like(pmi)
     np.put_along_axis(result, top, np.take_along_axis(pmi, top, axis=1), axis=1)
     return result
-
-
-def area_under_margin(logits: NDArray[np.float32], labels: IntArray) -> FloatArray:
-    """Return the mean over epochs of given minus best other logit, shape (n,) (Pleiss et al. 2020, eq. 2).
-
-    `logits`: shape (T, n, C), recorded in train mode.
-    """
-    rows = np.arange(len(labels))
-    others = logits.copy()
-    others[:, rows, labels] = -np.inf
-    margins = logits[:, rows, labels].astype(np.float64) - others.max(axis=2)
-    return np.asarray(margins.mean(axis=0))
