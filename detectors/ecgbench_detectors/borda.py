@@ -27,11 +27,11 @@ class Borda(Detector):
     leaves no mean: then `borda` is not either.
 
     The default needs no language model and asks one detector of each kind of evidence: a classifier out of fold
-    (`loss`), the states of one that trained on the labels (`nrg`), and a frozen encoder (`input_knn`). `margin` and
-    `cleanlab` would be `loss` again, and count it twice.
+    (`loss`), one while it trains on the labels (`aum`), and a frozen encoder (`input_knn`). `margin` and `cleanlab`
+    would be `loss` again, and count it twice.
     """
 
-    members: tuple[str, ...] = ("loss", "nrg", "input_knn")
+    members: tuple[str, ...] = ("loss", "aum", "input_knn")
 
     def __post_init__(self) -> None:
         if not self.members:

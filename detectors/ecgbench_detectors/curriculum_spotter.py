@@ -12,6 +12,7 @@ from ecgbench.artifacts.base import Artifact, Artifacts
 from ecgbench.artifacts.classifier import TrainingDynamics
 from ecgbench.data import BoolArray, DetectionTask, FloatArray
 from ecgbench.specs import Detector
+from ecgbench_detectors.dynamics import label_losses
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,9 @@ class CurriculumSpotter(Detector):
 
     def score(self, task: DetectionTask, artifacts: Artifacts, rng: np.random.Generator) -> FloatArray:  # noqa: ARG002
         """Return float64, shape (n,), at least 0, higher = harder in more epochs."""
-        from scipy.special import log_softmax
-
-        logits = artifacts[TrainingDynamics()].logits.astype(np.float64)
-        rows = np.arange(len(task))
-        losses = -log_softmax(logits, axis=2)[:, rows, task.labels]
-        is_learned = logits[:, rows, task.labels] == logits.max(axis=2)
+        logits = artifacts[TrainingDynamics()].logits
+        losses = label_losses(logits, task.labels)
+        is_learned = logits[:, np.arange(len(task)), task.labels] == logits.max(axis=2)
         gained = np.zeros(len(task))
         for of_epoch, learned in zip(losses, is_learned, strict=True):
             is_hard = _find_hard(of_epoch, learned)

