@@ -197,7 +197,10 @@ def test_one_class_cannot_be_corrupted():
 
 def test_every_registered_target_is_a_noise_model_with_defaults():
     specs = ecgbench_noise_models()
-    assert [spec.name for spec in specs] == ["none", "uniform", "artifact_aligned"]
+    assert [spec.name for spec in specs] == [
+        *("none", "uniform", "artifact_aligned"),
+        *("asymmetric", "class_conditional", "instance_dependent", "annotator"),
+    ]
     for spec in specs:
         module, name = spec.target.split(":")
         assert isinstance(getattr(importlib.import_module(module), name)(), NoiseModel)
