@@ -33,7 +33,7 @@ class AnnotatorNoise(NoiseModel):
 
 
 def _require_annotations(data: LabeledTexts) -> FloatArray:
-    if data.annotations is None:
+    if data.annotations is None or not np.isfinite(data.annotations).any():
         raise NotApplicableError(
             f"annotator needs the labels of single raters, and {data.name} has none: use a dataset with annotations, "
             "such as movie_snippets"
