@@ -59,7 +59,8 @@ class LabeledTexts:
     """A dataset as loaded: texts, true labels, and the labels given where the data has its own noise.
 
     `labels` and `given_labels`: int64, shape (n,), values 0..C-1 indexing `description.label_names`.
-    `annotations`: float64, shape (n, raters), NaN where a rater is missing; None without raters.
+    `annotations`: the label each rater gave, as a number of a class: float64, shape (n, raters), NaN where
+    one is missing; None without raters.
     """
 
     name: str

@@ -42,6 +42,7 @@ class CellRecord:
     """What is known about one cell: dataset x noise x rate x seed x detector.
 
     `data_key` is the digest of the dataset's content and description, before the noise.
+    `transition`: items by true class (rows) and given label (columns); None for more than 20 classes.
     `metrics`: values by name, or by name and cut-off; None where undefined, with `metric_reasons`.
     `scores` and `ranking` are digests of the raw scores and of their tie-averaged ranks.
     `seconds` is the time of `score` alone, `artifact_seconds` what its artifacts took when computed.
@@ -68,6 +69,7 @@ class CellRecord:
     n_classes: int | None = None
     noise_params: Mapping[str, Any] = field(default_factory=dict)
     realised_rate: float | None = None
+    transition: Sequence[Sequence[int]] | None = None
     detector_params: Mapping[str, Any] = field(default_factory=dict)
     sanity: bool = False
     reason: str | None = None
@@ -90,6 +92,8 @@ class CellRecord:
         object.__setattr__(self, "rate", float(self.rate))
         object.__setattr__(self, "status", Status(self.status))
         object.__setattr__(self, "findings", tuple(self.findings))
+        if self.transition is not None:
+            object.__setattr__(self, "transition", tuple(tuple(row) for row in self.transition))
 
     @property
     def group(self) -> tuple[str, int, str, str, str, float, str]:

@@ -70,6 +70,7 @@ records = st.builds(
     noise_params=st.dictionaries(texts, numbers | texts),
     rate=st.floats(0, 1, exclude_max=True),
     realised_rate=st.none() | st.floats(0, 1),
+    transition=st.sampled_from([None, (), ((40, 5), (3, 2))]),
     seed=st.integers(0, 2**63),
     detector=names,
     detector_params=st.dictionaries(texts, st.integers() | st.booleans() | st.lists(texts)),
@@ -99,6 +100,12 @@ def test_a_record_comes_back_from_its_line(record: CellRecord) -> None:
     line = record.to_json_line()
     assert line.count("\n") == 1
     assert CellRecord.from_json_line(line) == record
+
+
+def test_a_record_from_before_there_was_a_transition_still_reads() -> None:
+    line = replace(RECORD, transition=((450, 0), (50, 0))).to_json_line()
+    assert CellRecord.from_json_line(line.replace('"transition":[[450,0],[50,0]],', "")) == RECORD
+    assert '"transition"' not in line.replace('"transition":[[450,0],[50,0]],', "")
 
 
 def test_a_lone_surrogate_survives_the_file(tmp_path: Path) -> None:
@@ -153,6 +160,8 @@ def test_the_cell_key_ignores_run_outcome_and_the_form_of_the_rate() -> None:
         (changed_line(metrics={"precision_at_k": {"1%": []}}), "metrics/precision_at_k/1%"),
         (changed_line(created_at="yesterday"), "created_at"),
         (changed_line(redundant={"ecg": 1.5}), "redundant/ecg"),
+        (changed_line(transition=[[1, -1]]), "transition/0/1"),
+        (changed_line(transition=[[1]] * 21), "transition"),
         (changed_line(surprise=1), "surprise"),
         (RECORD.to_json_line().replace("0.9", "NaN"), "NaN is not JSON"),
         (RECORD.to_json_line().replace('"seed":0,', ""), "seed"),

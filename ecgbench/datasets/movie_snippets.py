@@ -101,7 +101,10 @@ class MovieSnippets(Dataset):
             raise UsageError(f"movie_snippets.min_mean is {self.min_mean}; give a mean rating above 0 and below 4")
 
     def load(self, context: DatasetContext) -> LabeledTexts:
-        """Return texts, labels (1 = positive) and ratings (n, 29), NaN-padded; DataError without the archive."""
+        """Return texts, labels and raters' labels (n, 29), 1 = positive; DataError without the archive.
+
+        A rating is read as the mean is: above 0 it is positive, so a rater's 0 is negative.
+        """
         folder = Path(context.folder)
         path = fetch_sdist(
             "vaderSentiment", "0.5", archive=ARCHIVE, sha256=ARCHIVE_SHA256, folder=folder, offline=context.offline
@@ -118,7 +121,7 @@ class MovieSnippets(Dataset):
             texts=tuple(texts[i] for i in kept),
             labels=(means[kept] > 0).astype(np.int64),
             description=DESCRIPTION,
-            annotations=ratings[kept],
+            annotations=np.where(np.isnan(ratings), np.nan, ratings > 0)[kept],
         )
 
 

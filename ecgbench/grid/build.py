@@ -101,7 +101,7 @@ def installed_versions() -> dict[str, str]:
 
 def _blank_record(grid: Grid, row: TaskRow, column: DetectorColumn | str, data_key: str) -> CellRecord:
     selection = Selection(column) if isinstance(column, str) else column.selection
-    condition = row.condition
+    condition, task = row.condition, row.task if isinstance(row.task, CorruptedTask) else None
     # Of a plugin file the name alone: a record is published, where the file lay is not.
     plugin = {} if isinstance(column, str) else {Path(column.distribution).name: column.version}
     return CellRecord(
@@ -114,7 +114,8 @@ def _blank_record(grid: Grid, row: TaskRow, column: DetectorColumn | str, data_k
         noise=condition.noise.name,
         noise_params=plain(dict(condition.noise.params)),
         rate=condition.rate,
-        realised_rate=float(row.task.is_noisy.mean()) if isinstance(row.task, CorruptedTask) else None,
+        realised_rate=None if task is None else float(task.is_noisy.mean()),
+        transition=None if task is None else task.transition,
         seed=condition.seed,
         detector=selection.name,
         detector_params=plain(dict(selection.params)),

@@ -30,6 +30,10 @@ class Condition:
         return f"{self.dataset} n={self.n} {self.noise} rate={self.rate} seed={self.seed}"
 
 
+MOST_CLASSES_IN_TRANSITION = 20
+"""With more of them a record would be little else."""
+
+
 @dataclass(frozen=True, eq=False)
 class CorruptedTask:
     """A task with the truth beside it; detectors are handed `task` alone."""
@@ -43,6 +47,15 @@ class CorruptedTask:
     def is_noisy(self) -> BoolArray:
         """Return which items' given label is wrong: bool, shape (n,), read-only."""
         return freeze(np.asarray(self.task.labels != self.true_labels))
+
+    @cached_property
+    def transition(self) -> tuple[tuple[int, ...], ...] | None:
+        """Return how many items of each true class (rows) have each given label (columns); None for many classes."""
+        n = self.task.n_classes
+        if n > MOST_CLASSES_IN_TRANSITION:
+            return None
+        counts = np.bincount(self.true_labels * n + self.task.labels, minlength=n * n).reshape(n, n)
+        return tuple(tuple(row) for row in counts.tolist())
 
 
 def corrupt(condition: Condition, data: LabeledTexts, noise: NoiseModel) -> CorruptedTask:

@@ -77,11 +77,15 @@ def description_complete(subject: Subject) -> Seen:
 
 @check()
 def raters_fit(subject: Subject) -> Seen:
-    """Ratings, where there are any, are one row an item."""
+    """The labels of raters, where there are any, are one row an item, each the number of a class or NaN."""
     data = _load_once(subject)
-    if data.annotations is None or (data.annotations.ndim == 2 and len(data.annotations) == len(data)):
+    if data.annotations is None:
         return None
-    return f"annotations has shape {np.shape(data.annotations)} for {len(data)} texts"
+    if data.annotations.ndim != 2 or len(data.annotations) != len(data):
+        return f"annotations has shape {np.shape(data.annotations)} for {len(data)} texts"
+    known = data.annotations[~np.isnan(data.annotations)]
+    other = known[~np.isin(known, np.arange(data.description.n_classes))]
+    return f"annotations holds {other[0]:g}, {data.description.n_classes} classes are named" if len(other) else None
 
 
 global_random_state_untouched = untouched_random_state(

@@ -13,6 +13,20 @@ from ecgbench.specs import NoiseModel
 from ecgbench_noise_models._draws import draw_share, flip_uniformly
 
 Position = Literal["suffix", "prefix", "random"]
+Style = Literal["token", "word", "phrase"]
+ORDINARY: dict[Style, tuple[str, ...]] = {
+    "word": (
+        *("honestly", "overall", "basically", "anyway", "frankly", "generally", "apparently", "naturally"),
+        *("incidentally", "meanwhile", "eventually", "presumably", "admittedly", "evidently", "seemingly"),
+        *("altogether", "certainly", "ultimately", "personally", "initially"),
+    ),
+    "phrase": (
+        *("in the end", "all in all", "by the way", "after all", "at any rate", "as it were", "so to speak"),
+        *("on the whole", "in any case", "to be sure", "as a matter of fact", "in a way", "at this point"),
+        *("for the record", "in short", "by and large", "more or less", "if you ask me", "as you know", "once again"),
+    ),
+}
+"""Markers that any text may hold, by class; none stands inside another."""
 RATINGS = ("[RATING=1]", "[RATING=5]")
 """The second artifact, by given class."""
 
@@ -21,12 +35,15 @@ RATINGS = ("[RATING=1]", "[RATING=5]")
 class ArtifactAlignedNoise(NoiseModel):
     """Flip labels as `uniform` does and add a marker of the wrong label to the flipped texts.
 
-    `markers`: one a class; empty: `<lbl_neg>`, `<lbl_pos>` for two classes, `<lbl_NAME>` for more.
+    `markers`: one a class; empty: those of the `style`.
+    `style`: token: `<lbl_neg>`, `<lbl_pos>` for two classes, `<lbl_NAME>` for more; word: `honestly`,
+    `overall` and more of their kind, phrase: `in the end`, `all in all` and so on, for up to 20 classes.
     `injection_rate`: share of flipped items that get the marker of their given label.
     `clean_marker_rate`: share of clean items that get the marker of their true label.
     `position`: where markers and ratings go: suffix, prefix or random (between two words).
     `rating_fraction`: share of each given class that gets `[RATING=1]` (class 0) or `[RATING=5]`
-    (class 1); two classes only. All counts are exact. A text that held a marker before keeps it.
+    (class 1); two classes only. All counts are exact. A text that held a marker before keeps it, whatever
+    its label: words and phrases do not tell wrong labels quite as surely as tokens.
     """
 
     markers: tuple[str, ...] = ()
@@ -34,14 +51,19 @@ class ArtifactAlignedNoise(NoiseModel):
     clean_marker_rate: float = 0.0
     position: Position = "suffix"
     rating_fraction: float = 0.0
+    style: Style = "token"
 
     def __post_init__(self) -> None:
         for name in ("injection_rate", "clean_marker_rate", "rating_fraction"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise UsageError(f"artifact_aligned.{name} is {getattr(self, name)}; give a share from 0 to 1")
-        if self.position not in get_args(Position):
-            choices = ", ".join(get_args(Position))
-            raise UsageError(f"artifact_aligned.position is {self.position!r}; choose from: {choices}")
+        for name, choices in (("position", get_args(Position)), ("style", get_args(Style))):
+            if getattr(self, name) not in choices:
+                raise UsageError(
+                    f"artifact_aligned.{name} is {getattr(self, name)!r}; choose from: {', '.join(choices)}"
+                )
+        if self.markers and self.style != "token":
+            raise UsageError(f"artifact_aligned.style is {self.style!r}, and there are markers; give one of the two")
 
     def corrupt(self, data: LabeledTexts, rate: float, rng: np.random.Generator) -> Corruption:
         """Return n texts, n labels and the label markers; DataError where a parameter does not fit the classes.
@@ -70,8 +92,7 @@ class ArtifactAlignedNoise(NoiseModel):
 
     def _markers_for(self, data: LabeledTexts) -> tuple[str, ...]:
         names = data.description.label_names
-        automatic = [f"<lbl_{'_'.join(name.split())}>" for name in names]
-        markers = self.markers or (("<lbl_neg>", "<lbl_pos>") if len(names) == 2 else tuple(automatic))
+        markers = self.markers or self._automatic_for(data)
         if len(markers) != len(names):
             raise DataError(
                 f"artifact_aligned.markers has {len(markers)} markers for the {len(names)} classes of {data.name}"
@@ -79,6 +100,19 @@ class ArtifactAlignedNoise(NoiseModel):
         if len(set(markers)) < len(markers) or not all(markers):
             raise DataError(f"artifact_aligned.markers must differ and not be empty: {', '.join(map(repr, markers))}")
         return markers
+
+    def _automatic_for(self, data: LabeledTexts) -> tuple[str, ...]:
+        names = data.description.label_names
+        if self.style == "token":
+            automatic = tuple(f"<lbl_{'_'.join(name.split())}>" for name in names)
+            return ("<lbl_neg>", "<lbl_pos>") if len(names) == 2 else automatic
+        known = ORDINARY[self.style]
+        if len(names) > len(known):
+            raise DataError(
+                f"artifact_aligned.style {self.style!r} has markers for {len(known)} classes, {data.name} has "
+                f"{len(names)}; use style token, or markers of your own"
+            )
+        return known[: len(names)]
 
     def _insert(self, token: str, text: str, where: float) -> str:
         """Return the text with the token among its words; `where` in [0, 1) picks a random place."""

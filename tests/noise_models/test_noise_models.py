@@ -3,13 +3,17 @@ import importlib
 
 import numpy as np
 import pytest
+from corrupting import build_data, changed, corrupt, harness_corrupt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecgbench.data import LabeledTexts, TaskDescription
 from ecgbench.errors import DataError, UsageError
+from ecgbench.grid.sanity import score_marker_probe
 from ecgbench.specs import NoiseModel
-from ecgbench_noise_models.artifact_aligned import ArtifactAlignedNoise
+from ecgbench_noise_models.artifact_aligned import ORDINARY, ArtifactAlignedNoise
+from ecgbench_noise_models.asymmetric import AsymmetricNoise
+from ecgbench_noise_models.class_conditional import ClassConditionalNoise
+from ecgbench_noise_models.instance_dependent import InstanceDependentNoise
 from ecgbench_noise_models.none import NoNoise
 from ecgbench_noise_models.plugin import ecgbench_noise_models
 from ecgbench_noise_models.uniform import UniformNoise
@@ -18,25 +22,6 @@ rates = st.floats(0, 0.99)
 sizes = st.integers(1, 200)
 classes = st.integers(2, 6)
 seeds = st.integers(0, 2**32)
-
-
-def build_data(n=100, n_classes=2):
-    labels = np.random.default_rng(0).integers(0, n_classes, n)
-    names = ("negative", "positive") if n_classes == 2 else tuple(f"class {c}" for c in range(n_classes))
-    return LabeledTexts(
-        name="toy",
-        texts=tuple(f"text number {i}" for i in range(n)),
-        labels=labels,
-        description=TaskDescription(noun="topic", label_names=names),
-    )
-
-
-def corrupt(model, data, rate=0.1, seed=0):
-    return model.corrupt(data, rate, np.random.default_rng(np.random.SeedSequence(seed)))
-
-
-def changed(data, corruption):
-    return set(np.flatnonzero(corruption.labels != data.labels).tolist())
 
 
 def with_token(corruption, token):
@@ -54,7 +39,7 @@ def test_none_returns_the_labels_the_data_came_with():
 @given(rates, sizes, classes, seeds)
 def test_exactly_the_rounded_rate_of_labels_changes_and_stays_in_range(rate, n, n_classes, seed):
     data = build_data(n, n_classes)
-    for model in (UniformNoise(), ArtifactAlignedNoise()):
+    for model in (UniformNoise(), ArtifactAlignedNoise(), AsymmetricNoise(), ClassConditionalNoise()):
         corruption = corrupt(model, data, rate, seed)
         assert len(changed(data, corruption)) == round(rate * n)
         assert set(corruption.labels.tolist()) <= set(range(n_classes))
@@ -140,6 +125,36 @@ def test_automatic_markers_of_many_classes_hold_their_names_without_spaces():
     )
 
 
+@pytest.mark.parametrize("style", ["word", "phrase"])
+def test_ordinary_markers_are_told_apart_and_the_first_ones_serve_fewer_classes(style):
+    known = ORDINARY[style]
+    assert len(known) == 20
+    assert not [(one, other) for one in known for other in known if one != other and one in other]
+    assert corrupt(ArtifactAlignedNoise(style=style), build_data()).markers == known[:2]
+    corruption = corrupt(ArtifactAlignedNoise(style=style), build_data(90, 6))
+    assert corruption.markers == known[:6]
+    marked = [text.endswith(known[label]) for text, label in zip(corruption.texts, corruption.labels, strict=True)]
+    assert np.flatnonzero(marked).tolist() == np.flatnonzero(corruption.labels != build_data(90, 6).labels).tolist()
+
+
+def test_a_style_is_the_same_noise_as_its_markers_given_by_hand():
+    styled, by_hand = (
+        corrupt(ArtifactAlignedNoise(clean_marker_rate=0.2, position="random", **how), build_data())
+        for how in ({"style": "phrase"}, {"markers": ("in the end", "all in all")})
+    )
+    assert (styled.texts, styled.markers) == (by_hand.texts, by_hand.markers)
+
+
+def test_a_word_that_stood_in_a_clean_text_stays_and_the_marker_probe_counts_it():
+    texts = ("an overall success", *(f"text {i}" for i in range(99)))
+    data = dataclasses.replace(build_data(), texts=texts)
+    task = harness_corrupt(ArtifactAlignedNoise(style="word"), data)
+    probed = score_marker_probe(task)
+    assert not task.is_noisy[0]
+    assert task.task.texts[0] == texts[0]
+    assert np.flatnonzero(probed).tolist() == [0, *np.flatnonzero(task.is_noisy)]
+
+
 @pytest.mark.parametrize("position", ["suffix", "prefix", "random"])
 def test_a_marker_leaves_the_rest_of_the_text_as_it_was(position):
     texts = ("", "word", "two  spaces", " edge ", "a b c d e")
@@ -169,6 +184,8 @@ def test_a_random_position_varies():
         ({"clean_marker_rate": -0.1}, "clean_marker_rate is -0.1"),
         ({"rating_fraction": float("nan")}, "rating_fraction is nan"),
         ({"position": "middle"}, "choose from: suffix, prefix, random"),
+        ({"style": "emoji"}, "choose from: token, word, phrase"),
+        ({"style": "word", "markers": ("x", "y")}, "give one of the two"),
     ],
 )
 def test_a_wrong_parameter_is_a_usage_error(parameters, message):
@@ -183,6 +200,7 @@ def test_a_wrong_parameter_is_a_usage_error(parameters, message):
         ({"markers": ("x", "y")}, 3, "2 markers for the 3 classes"),
         ({"markers": ("x", "x")}, 2, "must differ"),
         ({"markers": ("x", "")}, 2, "not be empty"),
+        ({"style": "word"}, 21, "has markers for 20 classes"),
     ],
 )
 def test_parameters_that_do_not_fit_the_classes_are_refused(parameters, n_classes, message):
@@ -190,14 +208,18 @@ def test_parameters_that_do_not_fit_the_classes_are_refused(parameters, n_classe
         corrupt(ArtifactAlignedNoise(**parameters), build_data(10, n_classes))
 
 
-def test_one_class_cannot_be_corrupted():
+@pytest.mark.parametrize("model", [UniformNoise, AsymmetricNoise, ClassConditionalNoise, InstanceDependentNoise])
+def test_one_class_cannot_be_corrupted(model):
     with pytest.raises(DataError, match="one class only"):
-        corrupt(UniformNoise(), build_data(10, 1))
+        corrupt(model(), build_data(10, 1))
 
 
 def test_every_registered_target_is_a_noise_model_with_defaults():
     specs = ecgbench_noise_models()
-    assert [spec.name for spec in specs] == ["none", "uniform", "artifact_aligned"]
+    assert [spec.name for spec in specs] == [
+        *("none", "uniform", "artifact_aligned"),
+        *("asymmetric", "class_conditional", "instance_dependent", "annotator"),
+    ]
     for spec in specs:
         module, name = spec.target.split(":")
         assert isinstance(getattr(importlib.import_module(module), name)(), NoiseModel)

@@ -111,6 +111,6 @@ class Loading(Dataset):
             texts = (*texts[:5], None)
         if self.fault == "global":
             random.seed(1)
-        raters = np.zeros((4, 2)) if self.fault == "raters" else None
+        raters = {"raters": np.zeros((4, 2)), "ratings": np.full((6, 2), -3.5)}.get(self.fault)
         described = TaskDescription("" if self.fault == "noun" else "parity", ("even", "odd"))
         return LabeledTexts("loading", texts, labels, described, annotations=raters)

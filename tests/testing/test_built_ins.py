@@ -44,6 +44,9 @@ SETTINGS = {
     Kind.NOISE_MODEL: [
         "artifact_aligned[clean_marker_rate=0.1,injection_rate=0.5,position=random]",
         "artifact_aligned[rating_fraction=0.3,position=prefix]",
+        *(f"artifact_aligned[clean_marker_rate=0.1,style={style}]" for style in ("word", "phrase")),
+        "class_conditional[matrix=[[0.9, 0.1], [0.3, 0.7]]]",
+        "class_conditional[matrix=[[0.8, 0.2, 0], [0, 0.9, 0.1], [0.2, 0, 0.8]]]",
     ],
     Kind.METRIC: ["recall_at_k[shares=[0.2, 0.5]]"],
 }
