@@ -11,7 +11,7 @@ from ecgbench.leaderboard.cost import render_costs
 from ecgbench.leaderboard.expected import render_mark
 from ecgbench.leaderboard.notes import render_notes
 from ecgbench.leaderboard.text import ABSENT, escape, render_pipe_table, render_seconds
-from ecgbench.leaderboard.writing import write_whole
+from ecgbench.leaderboard.whole_files import write_whole
 from ecgbench.results import CellRecord, read_results_folder
 
 BOARD_FILE = "LEADERBOARD.md"
@@ -90,8 +90,13 @@ def _render_summaries(tables: list[Table], titles: dict[Group, str]) -> list[str
     for table in tables:
         if not _is_auroc_undefined(table):
             sections.setdefault(table.group._replace(noise=""), []).append(table)
-    parts = [_render_summary(own, titles[own[0].group]) for own in sections.values()]
+    parts = [_render_summary(_without_reported(own), titles[own[0].group]) for own in sections.values()]
     return ["## AUROC over noise models\n", *parts] if parts else []
+
+
+def _without_reported(tables: list[Table]) -> list[Table]:
+    """Leave out noises of which all is self-reported beside others: own rows would miss them in their worst case."""
+    return [table for table in tables if not all(row.is_reported for row in table.rows)] or tables
 
 
 def _is_auroc_undefined(table: Table) -> bool:

@@ -9,7 +9,7 @@ from ecgbench.errors import EcgbenchError
 
 
 def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file beside its place, move it there and return its path; raise EcgbenchError, the old file kept."""
+    """Write a file and its folder so that no reader ever sees a part of it; return its path, raise EcgbenchError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
