@@ -65,7 +65,7 @@ def _detector_cells(name: str, records: Sequence[CellRecord], numbers: Mapping[s
     return [
         escape(name),
         render_seconds(statistics.fmean(record.seconds for record in records)),
-        render_seconds(_greatest(record.peak_memory for record in records)),
+        _render_memory(_greatest(record.peak_memory for record in records)),
         _render_count(_mean(total["llm_calls"] for total in totals)),
         _render_count(_mean(_add(total["prompt_tokens"], total["reply_tokens"]) for total in totals)),
         _render_numbers(read),
@@ -74,7 +74,7 @@ def _detector_cells(name: str, records: Sequence[CellRecord], numbers: Mapping[s
 
 def _artifact_cells(name: str, number: str, cost: ArtifactCost) -> list[str]:
     counts = [_render_count(cost[count]) for count in _COUNTS]
-    return [escape(name), number, render_seconds(cost["seconds"]), render_seconds(cost["peak_memory"]), *counts]
+    return [escape(name), number, render_seconds(cost["seconds"]), _render_memory(cost["peak_memory"]), *counts]
 
 
 def _average_artifacts(records: Sequence[CellRecord]) -> dict[str, ArtifactCost]:
@@ -116,6 +116,11 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 def _greatest(values: Iterable[float | None]) -> float | None:
     return max((value for value in values if value is not None), default=None)
+
+
+def _render_memory(peak: float | None) -> str:
+    """Render an order of magnitude from 10 MiB on: below, what an allocator keeps at hand decides."""
+    return render_seconds(None if peak is None else max(peak, 1.0))
 
 
 def _render_count(count: float | None) -> str:

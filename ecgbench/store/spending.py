@@ -21,8 +21,9 @@ class Spending:
 
     def share(self, n: int) -> Spending:
         """Return what one of n values computed together took: of the counts its part, of the memory all."""
-        counts = (self.llm_calls, self.prompt_tokens, self.reply_tokens)
-        return Spending(*(None if count is None else count / n for count in counts), self.peak_memory)
+        return Spending(
+            _divide(self.llm_calls, n), _divide(self.prompt_tokens, n), _divide(self.reply_tokens, n), self.peak_memory
+        )
 
 
 def sum_spendings(parts: Iterable[Spending]) -> Spending:
@@ -34,6 +35,10 @@ def sum_spendings(parts: Iterable[Spending]) -> Spending:
         _sum(part.reply_tokens for part in known),
         max((part.peak_memory for part in known if part.peak_memory is not None), default=None),
     )
+
+
+def _divide(count: float | None, n: int) -> float | None:
+    return None if count is None else count / n
 
 
 def _sum(counts: Iterable[float | None]) -> float | None:

@@ -40,7 +40,7 @@ def test_an_artifact_of_several_detectors_is_counted_once_and_named_by_number() 
     records = [
         cell("ecg", artifacts={"Explanations": EXPLANATIONS, "TextEmbeddings": EMBEDDINGS}, peak_memory=30.0),
         cell("input_knn", artifacts={"TextEmbeddings": EMBEDDINGS}),
-        cell("random", artifacts={}),
+        cell("random", artifacts={}, peak_memory=0.1),
     ]
     assert cost_lines(records) == [
         ["ecg", r"\< 1", r"\< 100", "510", "130,000", "1-2"],
