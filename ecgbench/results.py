@@ -147,6 +147,12 @@ def read_results_folder(folder: Path) -> list[CellRecord]:
     return [record for path in sorted(folder.glob("*.jsonl")) for record in read_records(path)]
 
 
+def read_known(path: Path) -> dict[str, CellRecord]:
+    """Return what need not be computed again, a file's latest own records by cell key; an absent file holds none."""
+    records = latest(read_records(path)) if path.exists() else []
+    return {record.cell_key: record for record in records if record.origin is None}
+
+
 def latest(records: Iterable[CellRecord]) -> list[CellRecord]:
     """Keep the last record of each cell by `created_at`, in order of identity, whatever their order was.
 

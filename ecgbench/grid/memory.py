@@ -23,7 +23,7 @@ class MemoryMeter:
 def measure_memory() -> Iterator[MemoryMeter]:
     """Measure the block: all threads of this process, no other process and no GPU.
 
-    What it takes from memory that the process held already is not seen: the peak is no less than what is measured.
+    What it takes from memory that the process held already is not seen: the true peak is no less.
     """
     meter = MemoryMeter()
     before = _reset_peak()

@@ -30,7 +30,7 @@ from ecgbench.grid.values import TaskValues
 from ecgbench.grid.work import CellWork, Outcome, Scored, Work
 from ecgbench.plugins import Plugins
 from ecgbench.progress import Progress, Reporter, SilentReporter
-from ecgbench.results import CellRecord, ResultsWriter, Status, latest, read_records
+from ecgbench.results import CellRecord, ResultsWriter, Status, read_known
 from ecgbench.store.cache import Cache
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def run_grid(grid: Grid, plugins: Plugins, *, cache: Cache, results: Path, optio
         ResultsWriter(results) as writer,
         contextlib.closing(start_executor(options.execution, plugins, cache.models, options.reporter)) as executor,
     ):
-        known = {record.cell_key: record for record in latest(read_records(results)) if record.origin is None}
+        known = read_known(results)
         due = [cell for cell in cells if is_due(known.get(cell.blank.cell_key), options.rerun)]
         values = build_values(grid, cache)
         redundancy = Redundancy(cache.objects, known.values())

@@ -38,8 +38,8 @@ def _title(group: Group, titles: Mapping[Group, str]) -> str:
 
 
 def _telling(table: Table) -> list[CellRecord]:
-    """Return the records of detectors that say what their artifacts took."""
-    records = [record for row in table.rows for record in row.records]
+    """Return the records of detectors that say what their artifacts took here, on no other machine."""
+    records = [record for row in table.rows for record in row.records if record.origin is None]
     return [r for r in records if r.status is Status.OK and not r.sanity and r.artifacts is not None]
 
 

@@ -12,7 +12,7 @@ from board_records import BASE
 from markdown_it import MarkdownIt
 
 from ecgbench.leaderboard import render_board
-from ecgbench.results import CellRecord, Status
+from ecgbench.results import SELF_REPORTED, CellRecord, Status
 
 ABSENT = "\N{EN DASH}"
 
@@ -81,9 +81,10 @@ def test_what_one_task_does_not_know_has_no_mean_and_no_sum() -> None:
     [
         {"artifacts": None},
         {"artifacts": {}, "sanity": True},
+        {"artifacts": {}, "origin": SELF_REPORTED},
         {"artifacts": {}, "status": Status.FAILED, "reason": "boom"},
     ],
-    ids=["old", "sanity", "failed"],
+    ids=["old", "sanity", "reported", "failed"],
 )
 def test_records_that_tell_no_cost_make_no_section(silent: dict[str, Any]) -> None:
     assert "## Cost" not in render_board([cell("loss", **silent)])
