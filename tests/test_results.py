@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecgbench.errors import EcgbenchError, UsageError
@@ -90,7 +90,7 @@ records = st.builds(
     metric_reasons=st.dictionaries(texts, texts),
     seconds=st.floats(0, 1e9),
     redundant=st.dictionaries(texts, st.floats(-1, 1)),
-    artifacts=st.none() | st.dictionaries(texts, costs),
+    artifacts=st.none() | st.dictionaries(texts, costs, max_size=2),
     peak_memory=st.none() | st.floats(0, 1e9),
     origin=st.sampled_from([None, SELF_REPORTED]),
     versions=st.dictionaries(texts, texts),
@@ -107,6 +107,7 @@ def changed_line(**changes: Any) -> str:
     return json.dumps(json.loads(RECORD.to_json_line()) | changes) + "\n"
 
 
+@settings(deadline=None)
 @given(records)
 def test_a_record_comes_back_from_its_line(record: CellRecord) -> None:
     line = record.to_json_line()
