@@ -24,6 +24,8 @@ from ecgbench.strict_json import parse_json
 logger = logging.getLogger(__name__)
 
 RECORD_SCHEMA = 1
+SELF_REPORTED = "self-reported"
+ArtifactCost = Mapping[str, float | None]
 MetricValue = float | None | Mapping[str, float | None]
 
 
@@ -51,6 +53,10 @@ class CellRecord:
     `redundant`: Spearman's correlation with each detector of the task, known when this one ended, where it is
     above .99 either way. Of a pair the later record holds it.
     `artifact_facts`: what its artifacts say of themselves, such as the recall of an approximate index.
+    `artifacts`: what each artifact it read took when it was computed, by title: `seconds`, `llm_calls`,
+    `prompt_tokens`, `reply_tokens` and `peak_memory` in MiB, None where not known; None as a whole in older records.
+    `peak_memory`: by how many MiB the process's memory rose while the detector scored, None where not known.
+    `origin`: None for the board's own records, else SELF_REPORTED.
     `expected`: the suite's range of a metric, by the metric's name or name@cut-off, lower and upper end.
     `created_at` is ISO 8601 in UTC.
     """
@@ -83,6 +89,9 @@ class CellRecord:
     findings: Sequence[str] = ()
     redundant: Mapping[str, float] = field(default_factory=dict)
     artifact_facts: Mapping[str, float] = field(default_factory=dict)
+    artifacts: Mapping[str, ArtifactCost] | None = None
+    peak_memory: float | None = None
+    origin: str | None = None
     expected: Mapping[str, Sequence[float]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     schema: int = RECORD_SCHEMA
@@ -134,7 +143,7 @@ def read_records(path: Path) -> list[CellRecord]:
     if torn:
         logger.warning("the last line of %s has no end (a run was killed while writing it): left out", path)
     lines = enumerate(whole.split(b"\n") if whole else [], start=1)
-    return [_read_line(path, number, line) for number, line in lines if line.strip()]
+    return [read_record_line(path, number, line) for number, line in lines if line.strip()]
 
 
 def read_results_folder(folder: Path) -> list[CellRecord]:
@@ -142,8 +151,17 @@ def read_results_folder(folder: Path) -> list[CellRecord]:
     return [record for path in sorted(folder.glob("*.jsonl")) for record in read_records(path)]
 
 
+def read_known(path: Path) -> dict[str, CellRecord]:
+    """Return what need not be computed again, a file's latest own records by cell key; an absent file holds none."""
+    records = latest(read_records(path)) if path.exists() else []
+    return {record.cell_key: record for record in records if record.origin is None}
+
+
 def latest(records: Iterable[CellRecord]) -> list[CellRecord]:
-    """Keep the last record of each cell by `created_at`, in order of identity, whatever their order was."""
+    """Keep the last record of each cell by `created_at`, in order of identity, whatever their order was.
+
+    A self-reported record never takes the place of one of the board's own.
+    """
     newest: dict[tuple[Any, ...], CellRecord] = {}
     for record in records:
         old = newest.get(record.identity)
@@ -203,11 +221,12 @@ class ResultsWriter:
         self.close()
 
 
-def _age(record: CellRecord) -> tuple[str, str]:
-    return (record.created_at, record.to_json_line())
+def _age(record: CellRecord) -> tuple[bool, str, str]:
+    return (record.origin is None, record.created_at, record.to_json_line())
 
 
-def _read_line(path: Path, number: int, line: bytes) -> CellRecord:
+def read_record_line(path: Path, number: int, line: bytes) -> CellRecord:
+    """Read one line of a file; raise EcgbenchError naming file, line and fault."""
     try:
         return CellRecord.from_json_line(line.decode("utf-8"))
     except (EcgbenchError, UnicodeDecodeError) as error:
@@ -219,6 +238,9 @@ def _parse(line: str) -> dict[str, Any]:
         values = parse_json(line)
     except ValueError as error:
         raise EcgbenchError(f"not JSON of a record: {_shorten(str(error))}") from error
+    if isinstance(values, dict) and values.get("schema", RECORD_SCHEMA) != RECORD_SCHEMA:
+        found = _shorten(str(values["schema"]))
+        raise EcgbenchError(f"schema {found} of a record is not known, this version of ecgbench reads {RECORD_SCHEMA}")
     for fault in _validator()(values):
         where = "/".join(str(step) for step in fault.absolute_path)
         raise EcgbenchError(f"{where or 'record'}: {_shorten(fault.message)}")

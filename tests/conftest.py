@@ -32,7 +32,12 @@ def install(folder: Path, name: str, code: str) -> None:
 def facts(folder: Path) -> dict[str, CellRecord]:
     """Return the records below a folder by cell, without what a clock gave."""
     records = read_results_folder(folder / "results")
-    return {r.cell_key: replace(r, seconds=0.0, artifact_seconds=0.0, created_at="") for r in records}
+    return {r.cell_key: without_costs(r) for r in records}
+
+
+def without_costs(record: CellRecord) -> CellRecord:
+    """Return a record without what a clock gave, and without the memory that depends on what ran before."""
+    return replace(record, seconds=0.0, artifact_seconds=0.0, artifacts=None, peak_memory=None, created_at="")
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,7 @@ def parse_command(words: Sequence[str]) -> tuple[str, dict[str, Any]]:
     context = None
     while True:
         context = command.make_context(name, list(rest), parent=context)
-        if not hasattr(command, "resolve_command"):
+        further = [*getattr(context, "_protected_args", ()), *context.args]
+        if not hasattr(command, "resolve_command") or (command.invoke_without_command and not further):
             return name, context.params
-        name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+        name, command, rest = command.resolve_command(context, further)

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecgbench.errors import EcgbenchError, UsageError
-from ecgbench.results import CellRecord, ResultsWriter, Status, latest, read_records, read_results_folder
+from ecgbench.results import SELF_REPORTED, CellRecord, ResultsWriter, Status, latest, read_records, read_results_folder
 
 RECORD = CellRecord(
     run="quick",
@@ -58,6 +58,16 @@ with ResultsWriter(Path(sys.argv[2])) as writer:
 texts = st.text()
 names = st.text(min_size=1)
 numbers = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+counts = st.none() | st.integers(0, 2**53)
+costs = st.fixed_dictionaries(
+    {
+        "seconds": st.floats(0, 1e9),
+        "llm_calls": counts,
+        "prompt_tokens": counts,
+        "reply_tokens": counts,
+        "peak_memory": st.none() | st.floats(0, 1e6),
+    }
+)
 records = st.builds(
     CellRecord,
     run=texts,
@@ -81,6 +91,9 @@ records = st.builds(
     metric_reasons=st.dictionaries(texts, texts),
     seconds=st.floats(0, 1e9),
     redundant=st.dictionaries(texts, st.floats(-1, 1)),
+    artifacts=st.none() | st.dictionaries(texts, costs, max_size=2),
+    peak_memory=st.none() | st.floats(0, 1e9),
+    origin=st.sampled_from([None, SELF_REPORTED]),
     versions=st.dictionaries(texts, texts),
     created_at=st.datetimes().map(lambda moment: f"{moment:%Y-%m-%dT%H:%M:%S}Z".rjust(20, "0")),
 )
@@ -95,6 +108,7 @@ def changed_line(**changes: Any) -> str:
     return json.dumps(json.loads(RECORD.to_json_line()) | changes) + "\n"
 
 
+@settings(deadline=None)
 @given(records)
 def test_a_record_comes_back_from_its_line(record: CellRecord) -> None:
     line = record.to_json_line()
@@ -163,6 +177,9 @@ def test_the_cell_key_ignores_run_outcome_and_the_form_of_the_rate() -> None:
         (changed_line(transition=[[1, -1]]), "transition/0/1"),
         (changed_line(transition=[[1]] * 21), "transition"),
         (changed_line(surprise=1), "surprise"),
+        (changed_line(origin="mine"), "origin"),
+        (changed_line(artifacts={"Explanations": {"seconds": 1.0}}), "artifacts/Explanations"),
+        (changed_line(schema=2, surprise=1), "schema 2 of a record is not known, this version of ecgbench reads 1"),
         (RECORD.to_json_line().replace("0.9", "NaN"), "NaN is not JSON"),
         (RECORD.to_json_line().replace('"seed":0,', ""), "seed"),
     ],
@@ -284,6 +301,13 @@ def test_the_latest_record_of_a_cell_wins_in_any_order() -> None:
     assert all(latest(order) == expected for order in itertools.permutations(cells))
 
 
+def test_a_self_reported_record_never_takes_the_place_of_an_own_one() -> None:
+    reported = replace(RECORD, origin=SELF_REPORTED, created_at="2027-01-01T00:00:00Z")
+    newer = replace(reported, created_at="2028-01-01T00:00:00Z")
+    assert all(latest(order) == [RECORD] for order in itertools.permutations([RECORD, reported, newer]))
+    assert latest([newer, reported]) == [newer]
+
+
 def test_a_tie_in_time_does_not_depend_on_the_order() -> None:
     cells = [replace(RECORD, seconds=float(number), seed=number % 3) for number in range(12)]
     expected = latest(cells)
@@ -303,3 +327,12 @@ def test_a_record_from_before_redundancy_was_noted_is_read(tmp_path: Path) -> No
     assert "redundant" not in line
     (record,) = read_records(write(tmp_path / "old.jsonl", line))
     assert record == RECORD
+
+
+def test_a_record_from_before_costs_were_noted_is_read(tmp_path: Path) -> None:
+    values = json.loads(RECORD.to_json_line())
+    for name in ("artifacts", "peak_memory", "origin"):
+        del values[name]
+    (record,) = read_records(write(tmp_path / "old.jsonl", json.dumps(values) + "\n"))
+    assert record == RECORD
+    assert record.artifacts is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable, Hashable
@@ -44,7 +45,7 @@ class EnginePool:
     def usage(self) -> TokenUsage:
         """Return how many tokens the loaded language models have read and written so far, all together."""
         found = [u for engine in self._engines.values() if isinstance(u := getattr(engine, "usage", None), TokenUsage)]
-        return TokenUsage(sum(usage.prompt for usage in found), sum(usage.reply for usage in found))
+        return functools.reduce(TokenUsage.plus, found, TokenUsage())
 
     def _title(self, settings: Any) -> str:
         from ecgbench.engines.models import loading_title  # it imports what imports this

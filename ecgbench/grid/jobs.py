@@ -13,7 +13,7 @@ from ecgbench.artifacts.base import Artifact, TaskArtifact, TextArtifact, artifa
 from ecgbench.engines.llm import TokenUsage
 from ecgbench.errors import INTERRUPTS, StoreError, UnstorableError
 from ecgbench.grid.executors import Executor
-from ecgbench.grid.measuring import count_characters, describe_usage, measure, name_work
+from ecgbench.grid.measuring import count_characters, describe_usage, measure, measure_spending, name_work
 from ecgbench.grid.random_states import describe_touched, guard_random_states
 from ecgbench.grid.statuses import FailedInputError, Failure, StoppedEarlyError, describe_failure
 from ecgbench.grid.values import TaskValues
@@ -130,7 +130,10 @@ class JobRunner:
                 try:
                     self._check(job, outcome)
                     tally.add(measure(artifact, outcome, items=len(missing[key][0].task)))
-                    self.cache.objects.put(key, outcome.value, kind=job.title, seconds=outcome.seconds)
+                    spending = measure_spending(artifact, outcome)
+                    self.cache.objects.put(
+                        key, outcome.value, kind=job.title, seconds=outcome.seconds, spending=spending
+                    )
                 except INTERRUPTS:
                     raise
                 except BaseException as error:
@@ -174,9 +177,11 @@ class JobRunner:
             for position, outcome in outcomes:
                 self._check(job, outcome)
                 asked = [requests[p] for p in batches[position]]
-                tally.add(measure(artifact, outcome, items=len(asked), characters=count_characters(asked)))
+                characters = count_characters(asked)
+                tally.add(measure(artifact, outcome, items=len(asked), characters=characters))
                 rows = {keys[p]: answer for p, answer in zip(batches[position], outcome.value, strict=True)}
-                self.cache.rows.put_many(job.title, rows, seconds=outcome.seconds)
+                spending = measure_spending(artifact, outcome, characters=characters)
+                self.cache.rows.put_many(job.title, rows, seconds=outcome.seconds, spending=spending)
 
     def _tally(self, artifact: Artifact[Any]) -> AbstractContextManager[Tally]:
         """Sum up what a job takes, for later plans."""

@@ -10,6 +10,7 @@ from ecgbench.engines.llm import Prompt, TokenUsage
 from ecgbench.grid.work import Outcome
 from ecgbench.profiles import LlmSettings
 from ecgbench.store.calibration import Measurement
+from ecgbench.store.spending import Spending
 
 SERVER = "server"
 """The device of what a server does, whatever that runs on."""
@@ -44,6 +45,18 @@ def measure(artifact: Artifact[Any], outcome: Outcome, *, items: int, characters
         prompt_tokens=outcome.usage.prompt,
         reply_tokens=outcome.usage.reply,
     )
+
+
+def measure_spending(artifact: Artifact[Any], outcome: Outcome, *, characters: int | None = None) -> Spending:
+    """Return what a unit of work took beside time; no counts where a language model was asked that counts nothing.
+
+    `characters`: those of the prompts; None where that is not known.
+    """
+    used = outcome.usage
+    if used == TokenUsage() and asks_llm(artifact) and characters != 0:
+        return Spending(peak_memory=outcome.peak_memory)
+    is_counted = used.calls > 0 or used.prompt == 0
+    return Spending(used.calls if is_counted else None, used.prompt, used.reply, outcome.peak_memory)
 
 
 def describe_usage(artifact: Artifact[Any], usage: TokenUsage) -> str:

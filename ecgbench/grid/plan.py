@@ -22,7 +22,7 @@ from ecgbench.grid.rerun import Rerun, is_due
 from ecgbench.grid.statuses import describe_failure
 from ecgbench.grid.values import NotComputedError, TaskValues, resolve_closure
 from ecgbench.profiles import Profile
-from ecgbench.results import latest, read_records
+from ecgbench.results import read_known
 from ecgbench.store.cache import Cache
 from ecgbench.store.calibration import CALIBRATION_FILE, Calibration, Measurement
 
@@ -131,7 +131,7 @@ class Plan:
 def plan_grid(grid: Grid, *, cache: Cache, results: Path, rerun: Rerun = Rerun.MISSING) -> Plan:
     """Return what running the grid would take, given the cache and the records there are."""
     cells = build_cells(grid)
-    known = {record.cell_key: record for record in latest(read_records(results))} if results.exists() else {}
+    known = read_known(results)
     due = [cell for cell in cells if is_due(known.get(cell.blank.cell_key), rerun)]
     estimator = _Estimator(
         cache,

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ecgbench.artifacts.base import artifact_title
 from ecgbench.data import FloatArray
 from ecgbench.errors import INTERRUPTS, StoreError
 from ecgbench.grid.build import Cell, build_cells, build_jobs, build_values
 from ecgbench.grid.cells import CorruptedTask
+from ecgbench.grid.costs import CellUsage, sum_usage
 from ecgbench.grid.evaluate import digest_array, digest_ranking, evaluate, validate_scores
 from ecgbench.grid.executors import Execution, Executor, start_executor
 from ecgbench.grid.jobs import JobRunner
@@ -26,11 +26,11 @@ from ecgbench.grid.redundancy import Redundancy
 from ecgbench.grid.rerun import Rerun, is_due
 from ecgbench.grid.sanity import SANITY_ROWS
 from ecgbench.grid.statuses import Failure, StoppedEarlyError, describe_failure
-from ecgbench.grid.values import TaskValues, Usage
+from ecgbench.grid.values import TaskValues
 from ecgbench.grid.work import CellWork, Outcome, Scored, Work
 from ecgbench.plugins import Plugins
 from ecgbench.progress import Progress, Reporter, SilentReporter
-from ecgbench.results import CellRecord, ResultsWriter, Status, latest, read_records
+from ecgbench.results import CellRecord, ResultsWriter, Status, read_known
 from ecgbench.store.cache import Cache
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def run_grid(grid: Grid, plugins: Plugins, *, cache: Cache, results: Path, optio
         ResultsWriter(results) as writer,
         contextlib.closing(start_executor(options.execution, plugins, cache.models, options.reporter)) as executor,
     ):
-        known = {record.cell_key: record for record in latest(read_records(results))}
+        known = read_known(results)
         due = [cell for cell in cells if is_due(known.get(cell.blank.cell_key), options.rerun)]
         values = build_values(grid, cache)
         redundancy = Redundancy(cache.objects, known.values())
@@ -91,7 +91,7 @@ class _CellRun:
     cache: Cache
     plugins: Plugins
     progress: Progress
-    _sent: list[tuple[Cell, Usage]] = field(default_factory=list)
+    _sent: list[tuple[Cell, CellUsage]] = field(default_factory=list)
     _ready: dict[str, CellRecord] = field(default_factory=dict)
     _warned: set[str] = field(default_factory=set)
 
@@ -128,7 +128,7 @@ class _CellRun:
                     work = describe_failure(error, what=cell.blank.detector)
                 if isinstance(work, Work):
                     assert values is not None
-                    self._sent.append((cell, _sum_usage(cell, values)))
+                    self._sent.append((cell, sum_usage(cell.closure, values)))
                     yield work
                 else:
                     self._ready[cell.blank.cell_key] = self._record_here(cell, work)
@@ -153,7 +153,7 @@ class _CellRun:
     def _record_here(self, cell: Cell, result: Scored | Failure) -> CellRecord:
         if isinstance(result, Failure):
             return _finish(cell, result)
-        return self._record(cell, Outcome(result), Usage())
+        return self._record(cell, Outcome(result), CellUsage())
 
     def _warn_once(self, detector: str, touched: Sequence[str]) -> None:
         """Tell of a detector that used a global random state: not in its record, which an import would then change."""
@@ -161,7 +161,7 @@ class _CellRun:
             self._warned.add(detector)
             logger.warning("%s %s", detector, describe_touched(touched))
 
-    def _record(self, cell: Cell, outcome: Outcome, usage: Usage) -> CellRecord:
+    def _record(self, cell: Cell, outcome: Outcome, usage: CellUsage) -> CellRecord:
         if outcome.failure is not None:
             return _finish(cell, outcome.failure)
         scored: Scored = outcome.value
@@ -179,21 +179,14 @@ class _CellRun:
             failed_attempts=usage.failed_attempts,
             findings=scored.findings,
             artifact_facts=usage.facts,
+            artifacts=usage.artifacts,
+            peak_memory=None if outcome.peak_memory is None else round(outcome.peak_memory, 1),
             created_at=_now(),
         )
 
 
 def _score_sanity(name: str, task: CorruptedTask) -> FloatArray:
     return validate_scores(SANITY_ROWS[name](task), len(task.task))
-
-
-def _sum_usage(cell: Cell, values: TaskValues) -> Usage:
-    used = {artifact: values.usage[artifact] for artifact in cell.closure if artifact in values.usage}
-    return Usage(
-        sum(usage.seconds for usage in used.values()),
-        sum(usage.failed_attempts for usage in used.values()),
-        {f"{artifact_title(a)}.{name}": value for a, usage in used.items() for name, value in usage.facts.items()},
-    )
 
 
 def _measured(blank: CellRecord, task: CorruptedTask, scores: FloatArray, plugins: Plugins) -> CellRecord:

@@ -18,6 +18,7 @@ from ecgbench.errors import EcgbenchError, UndeclaredArtifactError
 from ecgbench.profiles import Profile
 from ecgbench.store.cache import Cache
 from ecgbench.store.keys import digest
+from ecgbench.store.spending import Spending, sum_spendings
 
 T = TypeVar("T")
 
@@ -96,6 +97,7 @@ class Usage:
     seconds: float = 0.0
     failed_attempts: int = 0
     facts: Mapping[str, float] = field(default_factory=dict)
+    spending: Spending = field(default_factory=Spending)
 
 
 @dataclass
@@ -189,7 +191,11 @@ class TaskValues:
         if arrays is None:
             raise NotComputedError(artifact)
         value = artifact.unpack(arrays)
-        self.usage[artifact] = Usage(self.cache.objects.seconds(key) or 0.0, facts=artifact.facts(value))
+        self.usage[artifact] = Usage(
+            self.cache.objects.seconds(key) or 0.0,
+            facts=artifact.facts(value),
+            spending=self.cache.objects.spending(key),
+        )
         return value
 
     def _read_rows(self, artifact: TextArtifact[Any]) -> Any:
@@ -199,8 +205,13 @@ class TaskValues:
             raise NotComputedError(artifact)
         answers = [rows[key].value for key in keys]
         self._contents[artifact] = _digest_answers(answers)
-        seconds = sum(rows[key].seconds for key in dict.fromkeys(keys))
-        self.usage[artifact] = Usage(seconds, artifact.count_failed(answers))
+        distinct = list(dict.fromkeys(keys))
+        noted = self.cache.rows.spendings(distinct)
+        self.usage[artifact] = Usage(
+            sum(rows[key].seconds for key in distinct),
+            artifact.count_failed(answers),
+            spending=sum_spendings(noted.get(key, Spending()) for key in distinct),
+        )
         return artifact.assemble(answers)
 
 

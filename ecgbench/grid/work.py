@@ -20,6 +20,7 @@ from ecgbench.engines.context import ComputeContext, EnginePool
 from ecgbench.engines.llm import TokenUsage
 from ecgbench.errors import INTERRUPTS, EcgbenchError
 from ecgbench.grid.evaluate import validate_scores
+from ecgbench.grid.memory import measure_memory
 from ecgbench.grid.random_states import guard_random_states
 from ecgbench.grid.selection import Selection
 from ecgbench.grid.statuses import Failure, describe_failure
@@ -47,7 +48,8 @@ class Outcome:
     """What came of a unit of work: its value, or why there is none, and the seconds it took.
 
     `loading`: how many of the seconds went into loading models; `usage`: the tokens that language models read and
-    wrote; `device`: what it was done on; `touched`: the libraries whose global random state it used.
+    wrote; `peak_memory`: by how many MiB the process's memory rose; `device`: what it was done on; `touched`: the
+    libraries whose global random state it used.
     """
 
     value: Any = None
@@ -55,6 +57,7 @@ class Outcome:
     seconds: float = 0.0
     loading: float = 0.0
     usage: TokenUsage = field(default_factory=TokenUsage)
+    peak_memory: float | None = None
     device: str = ""
     touched: tuple[str, ...] = ()
 
@@ -227,7 +230,7 @@ def perform(work: Work, worker: Worker) -> Outcome:
     engines = worker.engines
     usage, loading = engines.usage, engines.loading_seconds
     try:
-        with guard_random_states() as touched:
+        with guard_random_states() as touched, measure_memory() as memory:
             value = work.perform(worker)
     except INTERRUPTS:
         raise
@@ -242,6 +245,7 @@ def perform(work: Work, worker: Worker) -> Outcome:
         seconds=time.perf_counter() - started,
         loading=engines.loading_seconds - loading,
         usage=engines.usage.plus(usage, -1),
+        peak_memory=memory.peak,
         device=_name_device(),
         touched=tuple(touched),
     )

@@ -71,6 +71,11 @@ class Row:
         """Say whether the harness itself made the row."""
         return any(record.sanity for record in self.records)
 
+    @property
+    def is_reported(self) -> bool:
+        """Say whether any of its records was run elsewhere."""
+        return any(record.origin is not None for record in self.records)
+
     @cached_property
     def missing_seeds(self) -> tuple[int, ...]:
         """Return the seeds that other rows of the table have and this one has not."""

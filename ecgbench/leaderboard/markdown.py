@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from ecgbench.errors import EcgbenchError
 from ecgbench.leaderboard.board import AUROC, Estimate, Group, Row, Table, build_tables, descending
+from ecgbench.leaderboard.cost import render_costs
 from ecgbench.leaderboard.expected import render_mark
 from ecgbench.leaderboard.notes import render_notes
-from ecgbench.leaderboard.text import escape, render_pipe_table
+from ecgbench.leaderboard.text import ABSENT, escape, render_pipe_table, render_seconds
+from ecgbench.leaderboard.whole_files import write_whole
 from ecgbench.results import CellRecord, read_results_folder
 
 BOARD_FILE = "LEADERBOARD.md"
 RESULTS_FOLDER = "results"
-ABSENT = "\N{EN DASH}"
 SANITY_MARK = "†"
+REPORTED_MARK = "‡"
 
 _HEAD = f"""# Leaderboard
 
@@ -37,23 +37,14 @@ How to read it:
 """
 
 
+_REPORTED = f"""- Rows with {REPORTED_MARK} are self-reported, all or in part: their records were made elsewhere and
+  came in by `ecgbench leaderboard merge`. Nobody here has run them again.
+"""
+
+
 def write_board(folder: Path) -> Path:
     """Write `folder`/LEADERBOARD.md from `folder`/results/*.jsonl, whole or not at all; return its path."""
-    path = folder / BOARD_FILE
-    content = _render_folder(folder)
-    temporary = path.with_name(f".{BOARD_FILE}.{os.getpid()}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise EcgbenchError(
-            f"cannot write {path}: {error.strerror or error}: free disk space, mend the permissions or use --out DIR"
-        ) from error
-    return path
+    return write_whole(folder / BOARD_FILE, _render_folder(folder))
 
 
 def check_board(folder: Path) -> bool:
@@ -69,21 +60,12 @@ def render_board(records: Iterable[CellRecord]) -> str:
         return f"{_HEAD}\nThere are no records yet.\n"
     titles = _titles(tables)
     parts = [
-        _HEAD,
+        _HEAD + (_REPORTED if any(row.is_reported for table in tables for row in table.rows) else ""),
         *_render_summaries(tables, titles),
         *(_render_table(table, titles[table.group]) for table in tables),
+        *render_costs(tables, titles),
     ]
     return "\n".join(parts)
-
-
-def render_seconds(seconds: float | None) -> str:
-    """Render the order of magnitude of a time: "< 1", "< 10", "< 100", ..."""
-    if seconds is None:
-        return ABSENT
-    limit = 1
-    while seconds >= limit:
-        limit *= 10
-    return escape(f"< {limit}")
 
 
 def _render_folder(folder: Path) -> bytes:
@@ -108,8 +90,13 @@ def _render_summaries(tables: list[Table], titles: dict[Group, str]) -> list[str
     for table in tables:
         if not _is_auroc_undefined(table):
             sections.setdefault(table.group._replace(noise=""), []).append(table)
-    parts = [_render_summary(own, titles[own[0].group]) for own in sections.values()]
+    parts = [_render_summary(_without_reported(own), titles[own[0].group]) for own in sections.values()]
     return ["## AUROC over noise models\n", *parts] if parts else []
+
+
+def _without_reported(tables: list[Table]) -> list[Table]:
+    """Leave out noises of which all is self-reported beside others: own rows would miss them in their worst case."""
+    return [table for table in tables if not all(row.is_reported for row in table.rows)] or tables
 
 
 def _is_auroc_undefined(table: Table) -> bool:
@@ -156,4 +143,5 @@ def _number(value: Estimate | float | None) -> str:
 
 
 def _name_cell(row: Row) -> str:
-    return f"*{escape(row.name)}* {SANITY_MARK}" if row.is_sanity else escape(row.name)
+    name = f"*{escape(row.name)}* {SANITY_MARK}" if row.is_sanity else escape(row.name)
+    return f"{name} {REPORTED_MARK}" if row.is_reported else name

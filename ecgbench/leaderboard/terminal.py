@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from ecgbench.leaderboard.board import Row, Table, build_tables
 from ecgbench.leaderboard.expected import render_mark
-from ecgbench.leaderboard.markdown import ABSENT, SANITY_MARK
+from ecgbench.leaderboard.markdown import SANITY_MARK
 from ecgbench.leaderboard.notes import describe_surprises
-from ecgbench.leaderboard.text import one_line
+from ecgbench.leaderboard.text import ABSENT, one_line
 from ecgbench.results import CellRecord
 
 if TYPE_CHECKING:

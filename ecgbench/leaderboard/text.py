@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+ABSENT = "\N{EN DASH}"
+
 # An underscore between letters or digits is never emphasis: `input_knn` stays readable as it is.
 # Colon and point: GitHub makes links of bare addresses.
 _SPECIAL = re.compile(
@@ -22,6 +24,16 @@ def one_line(text: str) -> str:
     """Return the text on one line, without control characters."""
     # Blanks, where the command line shows `\x1b`: in Markdown the backslash of an escape would itself be escaped.
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def render_seconds(seconds: float | None) -> str:
+    """Render the order of magnitude of a time: "< 1", "< 10", "< 100", ..."""
+    if seconds is None:
+        return ABSENT
+    limit = 1
+    while seconds >= limit:
+        limit *= 10
+    return escape(f"< {limit}")
 
 
 def render_pipe_table(heading: Sequence[str], rows: Sequence[Sequence[str]], *, n_left: int = 1) -> list[str]:

@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from ecgbench.errors import StoreError, UnstorableError
 from ecgbench.store.keys import DIGEST_BYTES, canonical_json, digest
+from ecgbench.store.spending import Spending
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,15 @@ class ObjectStore:
         self.folder = folder
         self._clean_leftovers()
 
-    def put(self, key: str, arrays: Mapping[str, NDArray[Any]], *, kind: str, seconds: float) -> None:
+    def put(
+        self,
+        key: str,
+        arrays: Mapping[str, NDArray[Any]],
+        *,
+        kind: str,
+        seconds: float,
+        spending: Spending | None = None,
+    ) -> None:
         """Store named arrays (no object dtype) under a key; an entry already there stays as it is.
 
         Raises StoreError where an array cannot be stored or the disk cannot take it.
@@ -67,7 +76,8 @@ class ObjectStore:
             try:
                 temporary.mkdir(parents=True)
                 files = {name: _write_array(temporary, name, array) for name, array in arrays.items()}
-                _write_manifest(temporary, {"kind": kind, "seconds": float(seconds), "arrays": files})
+                spent = {} if spending is None else {"spending": asdict(spending)}
+                _write_manifest(temporary, {"kind": kind, "seconds": float(seconds), "arrays": files, **spent})
                 self._publish(temporary, key)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
@@ -92,6 +102,11 @@ class ObjectStore:
         """Return how long the entry took to compute, or None where it is absent."""
         manifest = _manifest_or_none(self._entry(key))
         return None if manifest is None else float(manifest["seconds"])
+
+    def spending(self, key: str) -> Spending:
+        """Return what computing the entry took beside time, as far as that was noted."""
+        manifest = _manifest_or_none(self._entry(key)) or {}
+        return Spending(**manifest.get("spending", {}))
 
     def info(self) -> dict[str, ObjectCounts]:
         """Count entries, bytes and seconds by kind, in order of kind."""

@@ -6,6 +6,7 @@ first write; until then every read finds nothing. One process writes, the driver
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import logging
 import sqlite3
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ecgbench.errors import StoreError
+from ecgbench.store.spending import Spending
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +33,13 @@ _TABLE = """CREATE TABLE IF NOT EXISTS rows (
 _PUT = """INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET kind = excluded.kind,
     value = excluded.value, checksum = excluded.checksum, seconds = excluded.seconds, created = excluded.created
     WHERE excluded.value IS NOT NULL OR rows.value IS NULL"""
+# A table of its own: an older version, which may share the file, inserts into `rows` by position. `created` tells
+# whether it speaks of the attempt that `rows` holds.
+_SPENDINGS = """CREATE TABLE IF NOT EXISTS spendings (
+    key TEXT PRIMARY KEY, created REAL NOT NULL, llm_calls REAL, prompt_tokens REAL, reply_tokens REAL,
+    peak_memory REAL) WITHOUT ROWID"""
+_PUT_SPENDING = """INSERT OR REPLACE INTO spendings
+    SELECT key, created, ?, ?, ?, ? FROM rows WHERE key = ? AND created = ?"""
 _FIXES = {
     "malformed": "is damaged: delete it (its rows are computed again) or use --cache DIR",
     "not a database": "is damaged: delete it (its rows are computed again) or use --cache DIR",
@@ -88,14 +97,34 @@ class RowStore:
         done = {key for key, row in found.items() if not retry_failed or row.value is not None}
         return [key for key in dict.fromkeys(keys) if key not in done]
 
-    def put_many(self, kind: str, rows: Mapping[str, bytes | None], *, seconds: float) -> None:
-        """Store a batch in one transaction; `seconds` of the whole batch are spread evenly over its rows."""
+    def spendings(self, keys: Sequence[str]) -> dict[str, Spending]:
+        """Return what the stored attempts took beside time, where that was noted of them."""
+        if not self._has_spendings():
+            return {}
+        found: dict[str, Spending] = {}
+        ordered = sorted(keys)
+        for start in range(0, len(ordered), _CHUNK):
+            chunk = ordered[start : start + _CHUNK]
+            marks = ",".join("?" * len(chunk))
+            sql = f"""SELECT key, llm_calls, prompt_tokens, reply_tokens, peak_memory
+                FROM rows JOIN spendings USING (key, created) WHERE key IN ({marks})"""
+            found |= {key: Spending(*numbers) for key, *numbers in self._read(sql, chunk)}
+        return found
+
+    def put_many(
+        self, kind: str, rows: Mapping[str, bytes | None], *, seconds: float, spending: Spending | None = None
+    ) -> None:
+        """Store a batch in one transaction; seconds and counts of the whole batch are spread evenly over its rows."""
         if not rows:
             return
         share, now = seconds / len(rows), time.time()
         values = [(key, kind, value, _checksum(key, kind, value), share, now) for key, value in rows.items()]
         with self._write() as connection:
             connection.executemany(_PUT, values)
+            if spending is not None:
+                own = dataclasses.astuple(spending.share(len(rows)))
+                connection.execute(_SPENDINGS)
+                connection.executemany(_PUT_SPENDING, [(*own, key, now) for key in rows])
 
     def counts(self) -> dict[str, RowCounts]:
         """Count answers, failed attempts, bytes and seconds by kind, in order of kind."""
@@ -126,6 +155,9 @@ class RowStore:
         """Delete rows at least so old (0: all), give the space back and return how many went."""
         removed = self._delete("created <= ?", [time.time() - older_than_days * _DAY])
         if removed:
+            if self._has_spendings():
+                with self._write() as connection:
+                    connection.execute("DELETE FROM spendings WHERE key NOT IN (SELECT key FROM rows)")
             with _told(self.path):
                 self._open().execute("VACUUM")
         return removed
@@ -135,6 +167,9 @@ class RowStore:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _has_spendings(self) -> bool:
+        return bool(self._read("SELECT 1 FROM sqlite_master WHERE name = 'spendings'"))
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:

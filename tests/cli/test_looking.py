@@ -22,6 +22,7 @@ READ_ENCODER = {
 }
 """The detectors that read texts through the encoder or a classifier on it."""
 COMMANDS = ["run", "plan", "explain", "inspect", *LISTINGS, "doctor", "fetch", "leaderboard"]
+INNER = ["cache info", "cache verify", "cache prune", "cache export", "leaderboard merge"]
 
 
 def test_help_names_every_command(workspace: Workspace) -> None:
@@ -30,7 +31,7 @@ def test_help_names_every_command(workspace: Workspace) -> None:
     assert all(f"  {command} " in done.out for command in [*COMMANDS, "cache"])
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "cache info", "cache verify", "cache prune", "cache export"])
+@pytest.mark.parametrize("command", [*COMMANDS, *INNER])
 def test_every_command_has_help(workspace: Workspace, command: str) -> None:
     done = workspace.cli(*command.split(), "--help")
     assert done.code == 0

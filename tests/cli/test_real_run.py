@@ -5,12 +5,11 @@ from __future__ import annotations
 import sqlite3
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from conftest import Workspace
+from conftest import Workspace, without_costs
 from ecgbench.engines.models import model_folder
 from ecgbench.profiles import EMBEDDED
 from ecgbench.results import CellRecord, Status, read_results_folder
@@ -112,7 +111,7 @@ def test_a_run_killed_while_the_language_model_explains_ends_with_the_same_bits(
 def read_facts(out: Path) -> list[CellRecord]:
     """Return a run's records without what a clock gave."""
     records = read_results_folder(out / "results")
-    return [replace(r, seconds=0.0, artifact_seconds=0.0, created_at="") for r in records]
+    return [without_costs(r) for r in records]
 
 
 def _explained(rows_file: Path) -> int:

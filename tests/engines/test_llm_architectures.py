@@ -128,6 +128,7 @@ def test_a_prompt_given_twice_is_read_once_and_its_tokens_counted_once(llama):
     assert replies[0] == replies[2] != replies[1]
     assert llama.usage.prompt - before.prompt == whole_ids(llama, ASKED[0]).shape[1]
     assert 3 <= llama.usage.reply - before.reply <= 12
+    assert llama.usage.calls - before.calls == 1
 
 
 def test_tokens_of_label_questions_are_counted_as_read(llama):
@@ -135,3 +136,4 @@ def test_tokens_of_label_questions_are_counted_as_read(llama):
     llama.label_logits(ASKED, LABELS)
     assert llama.usage.prompt - before.prompt == sum(whole_ids(llama, prompt).shape[1] for prompt in ASKED)
     assert llama.usage.reply == before.reply
+    assert llama.usage.calls - before.calls == len(ASKED)

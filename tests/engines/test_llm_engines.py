@@ -248,10 +248,11 @@ def test_special_tokens_in_a_text_are_text(llm, chat, transformers_llm):
 
 @every_engine
 def test_tokens_are_counted(llm):
-    before = (llm.usage.prompt, llm.usage.reply)
+    before = (llm.usage.prompt, llm.usage.reply, llm.usage.calls)
     llm.generate(ask(TEXTS[:1], chat=False), max_new_tokens=3)
     assert 60 < llm.usage.prompt - before[0] < 120
     assert llm.usage.reply - before[1] == 3
+    assert llm.usage.calls - before[2] == 1
 
 
 @pytest.mark.vllm

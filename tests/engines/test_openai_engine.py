@@ -87,7 +87,7 @@ def test_a_prompt_that_is_given_often_is_asked_once_at_temperature_zero(stand_in
     llm = stand_in.llm()
     assert llm.generate([ASKED, OTHER, ASKED], max_new_tokens=9) == ["fine"] * 3
     assert len(stand_in.bodies) == 2
-    assert llm.usage == TokenUsage(prompt=40, reply=6)
+    assert llm.usage == TokenUsage(prompt=40, reply=6, calls=2)
 
 
 def test_a_refused_or_empty_reply_is_an_empty_string(stand_in):

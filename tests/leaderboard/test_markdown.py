@@ -18,8 +18,7 @@ from markdown_it import MarkdownIt
 
 from ecgbench.errors import EcgbenchError
 from ecgbench.leaderboard import check_board, render_board, write_board
-from ecgbench.leaderboard.markdown import render_seconds
-from ecgbench.leaderboard.text import escape
+from ecgbench.leaderboard.text import escape, render_seconds
 from ecgbench.results import CellRecord, ResultsWriter, Status
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])

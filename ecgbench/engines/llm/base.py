@@ -31,14 +31,20 @@ class Prompt:
 
 @dataclass
 class TokenUsage:
-    """How many tokens a loaded model has read and written so far; a shared prefix counts with each of its prompts."""
+    """How many tokens a loaded model has read and written so far; a shared prefix counts with each of its prompts.
+
+    `calls`: how many requests these tokens are of, second attempts among them.
+    """
 
     prompt: int = 0
     reply: int = 0
+    calls: int = 0
 
     def plus(self, other: TokenUsage, times: int = 1) -> TokenUsage:
         """Return these tokens and the others, so many times."""
-        return TokenUsage(self.prompt + times * other.prompt, self.reply + times * other.reply)
+        return TokenUsage(
+            self.prompt + times * other.prompt, self.reply + times * other.reply, self.calls + times * other.calls
+        )
 
 
 class LanguageModel(Protocol):

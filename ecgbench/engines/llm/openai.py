@@ -136,6 +136,7 @@ class OpenAiLlm:
         answer = self.server.send(request)
         used = getattr(answer, "usage", None)
         with self._counting:
+            self.usage.calls += 1
             self.usage.prompt += getattr(used, "prompt_tokens", None) or 0
             self.usage.reply += getattr(used, "completion_tokens", None) or 0
         return answer

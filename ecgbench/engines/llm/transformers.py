@@ -213,6 +213,7 @@ class TransformersLlm:
         encoded = self.tokens.encode(prompts)
         prefix, suffixes = self._prefix(encoded.head), encoded.rows
         width = max(map(len, suffixes))
+        self.usage.calls += len(prompts)
         self.usage.prompt += sum(len(encoded.head) + len(own) for own in suffixes)
         ids = torch.tensor([[self.tokenizer.pad_token_id or 0] * (width - len(s)) + s for s in suffixes])
         positions = torch.tensor([[PADDING] * (width - len(s)) + list(range(len(s))) for s in suffixes])

@@ -181,6 +181,7 @@ class VllmLlm:
         asked = [TokensPrompt(prompt_token_ids=row) for row in rows]
         params = [SamplingParams(**{"temperature": 0.0, **chosen}) for chosen in settings]
         found = [result.outputs[0] for result in self.engine.generate(asked, params, use_tqdm=False)]
+        self.usage.calls += len(rows)
         self.usage.prompt += sum(map(len, rows))
         self.usage.reply += sum(len(output.token_ids) for output in found)
         return found
