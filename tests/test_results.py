@@ -80,6 +80,7 @@ records = st.builds(
     metric_reasons=st.dictionaries(texts, texts),
     seconds=st.floats(0, 1e9),
     redundant=st.dictionaries(texts, st.floats(-1, 1)),
+    replicates=st.none() | st.dictionaries(texts, st.lists(st.floats(0, 1), min_size=2)),
     versions=st.dictionaries(texts, texts),
     created_at=st.datetimes().map(lambda moment: f"{moment:%Y-%m-%dT%H:%M:%S}Z".rjust(20, "0")),
 )
@@ -153,6 +154,7 @@ def test_the_cell_key_ignores_run_outcome_and_the_form_of_the_rate() -> None:
         (changed_line(metrics={"precision_at_k": {"1%": []}}), "metrics/precision_at_k/1%"),
         (changed_line(created_at="yesterday"), "created_at"),
         (changed_line(redundant={"ecg": 1.5}), "redundant/ecg"),
+        (changed_line(replicates={"auroc": [0.5, None]}), "replicates/auroc/1"),
         (changed_line(surprise=1), "surprise"),
         (RECORD.to_json_line().replace("0.9", "NaN"), "NaN is not JSON"),
         (RECORD.to_json_line().replace('"seed":0,', ""), "seed"),
@@ -294,3 +296,10 @@ def test_a_record_from_before_redundancy_was_noted_is_read(tmp_path: Path) -> No
     assert "redundant" not in line
     (record,) = read_records(write(tmp_path / "old.jsonl", line))
     assert record == RECORD
+
+
+def test_a_record_from_before_replicates_is_read(tmp_path: Path) -> None:
+    line = RECORD.to_json_line().replace('"replicates":null,', "")
+    assert "replicates" not in line
+    (record,) = read_records(write(tmp_path / "old.jsonl", line))
+    assert record.replicates is None
