@@ -213,15 +213,18 @@ def _iter_measured_again(
     cells: Sequence[Cell], known: Mapping[str, CellRecord], *, cache: Cache, plugins: Plugins
 ) -> Iterable[CellRecord]:
     """Measure scores again where a metric was installed after the cell was run, or its replicates were not recorded."""
+    lost: dict[str, None] = {}
     for cell in cells:
         record = known[cell.blank.cell_key]
         is_whole = set(plugins.metrics.names) <= set(record.metrics) and record.replicates is not None
         if record.scores is None or is_whole:
             continue
         if not isinstance(cell.row.task, CorruptedTask) or (scores := _find_scores(cell, record.scores, cache)) is None:
-            logger.warning("the raw scores of %s left the cache: --rerun all adds the new metric", record.detector)
+            lost[record.detector] = None
             continue
         yield dataclasses.replace(_measured(record, cell.row.task, scores, plugins), created_at=_now())
+    if lost:
+        logger.warning("raw scores of %s left the cache: --rerun all measures what is new there", ", ".join(lost))
 
 
 def _find_scores(cell: Cell, key: str, cache: Cache) -> FloatArray | None:
