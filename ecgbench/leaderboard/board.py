@@ -148,7 +148,7 @@ def build_tables(records: Iterable[CellRecord]) -> list[Table]:
     """Aggregate the latest record of each cell; the order of the records does not matter."""
     groups: dict[Group, list[CellRecord]] = {}
     for record in latest(records):
-        groups.setdefault(_group(record), []).append(record)
+        groups.setdefault(group_of(record), []).append(record)
     unloaded = {group for group, own in groups.items() if _never_loaded(own)}
     # Once a dataset loads again, its cells have other keys than those that say why it did not.
     mended = {group._replace(n=n, data_key="") for group in groups.keys() - unloaded for n in (group.n, 0)}
@@ -193,7 +193,8 @@ def _rank(row: Row) -> tuple[tuple[bool, float], str]:
     return (descending(None if estimate is None else estimate.mean), row.name)
 
 
-def _group(record: CellRecord) -> Group:
+def group_of(record: CellRecord) -> Group:
+    """Return what table a record belongs to."""
     noise = render_name(record.noise, record.noise_params)
     return Group(record.dataset, record.n, record.profile, record.data_key, record.rate, noise)
 

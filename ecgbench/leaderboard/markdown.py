@@ -129,8 +129,9 @@ def _is_auroc_undefined(table: Table) -> bool:
 def _render_summary(tables: list[Table], title: str) -> str:
     rows = {row.name: row for table in tables for row in table.rows}
     values = {name: [_find_auroc(name, table) for table in tables] for name in rows}
-    worst = {name: find_worst([value and value.mean for value in own]) for name, own in values.items()}
-    ranks = _average_ranks({name: own for name, own in values.items() if not rows[name].is_sanity})
+    means = {name: [value.mean if value else None for value in own] for name, own in values.items()}
+    worst = {name: find_worst(own) for name, own in means.items()}
+    ranks = _average_ranks({name: own for name, own in means.items() if not rows[name].is_sanity})
     names = sorted(rows, key=lambda name: (descending(worst[name]), name))
     heading = ["detector", *(escape(table.group.noise) for table in tables), "worst case", "average rank"]
     cells = [
@@ -144,9 +145,9 @@ def _find_auroc(name: str, table: Table) -> Estimate | None:
     return next((row.estimate(AUROC) for row in table.rows if row.name == name), None)
 
 
-def _average_ranks(values: dict[str, list[Estimate | None]]) -> dict[str, str]:
-    ranks = average_ranks([[value and value.mean for value in own] for own in values.values()])
-    return {name: ABSENT if rank is None else f"{rank:.2f}" for name, rank in zip(values, ranks, strict=True)}
+def _average_ranks(means: dict[str, list[float | None]]) -> dict[str, str]:
+    ranks = average_ranks(list(means.values()))
+    return {name: ABSENT if rank is None else f"{rank:.2f}" for name, rank in zip(means, ranks, strict=True)}
 
 
 def _render_table(table: Table, title: str) -> str:
