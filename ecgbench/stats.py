@@ -111,6 +111,8 @@ def compare_over_tasks(differences: Sequence[float]) -> float:
     """
     from scipy.stats import permutation_test
 
+    if len(differences) < 2:  # either sign is as far from 0
+        return 1.0
     result = permutation_test(
         (np.asarray(differences, dtype=np.float64),),
         _mean,
@@ -146,4 +148,4 @@ def average_ranks(values: Sequence[Sequence[float | None]]) -> list[float | None
 
 
 def _mean(values: FloatArray, axis: int) -> Any:
-    return np.mean(values, axis=axis)
+    return np.round(np.mean(values, axis=axis), 12)  # else rounding makes two means of 0 unequal

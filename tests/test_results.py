@@ -155,6 +155,7 @@ def test_the_cell_key_ignores_run_outcome_and_the_form_of_the_rate() -> None:
         (changed_line(created_at="yesterday"), "created_at"),
         (changed_line(redundant={"ecg": 1.5}), "redundant/ecg"),
         (changed_line(replicates={"auroc": [0.5, None]}), "replicates/auroc/1"),
+        (changed_line(replicates={"auroc": [1e300, 0.5]}), "replicates/auroc/0"),
         (changed_line(surprise=1), "surprise"),
         (RECORD.to_json_line().replace("0.9", "NaN"), "NaN is not JSON"),
         (RECORD.to_json_line().replace('"seed":0,', ""), "seed"),

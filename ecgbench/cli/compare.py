@@ -90,7 +90,7 @@ def _print(comparison: Comparison) -> None:
 
 def _cells(task: TaskComparison) -> list[str]:
     group = task.group
-    interval = UNKNOWN if task.interval is None else f"{task.interval.lower:+.3f} to {task.interval.upper:+.3f}"
+    ends = [] if task.interval is None else [task.interval.lower, task.interval.upper]
     return [
         task.detector,
         f"{group.dataset} n={group.n} {group.profile}",
@@ -99,8 +99,8 @@ def _cells(task: TaskComparison) -> list[str]:
         ",".join(map(str, task.seeds)),
         _number(task.first),
         _number(task.second),
-        _number(task.difference, sign="+"),
-        interval,
+        _number(task.difference, "+"),
+        " to ".join(_number(end, "+") for end in ends) or UNKNOWN,
         _p_value(task.p),
         task.trouble or task.verdict or UNKNOWN,
     ]
@@ -112,11 +112,12 @@ def _describe_overall(comparison: Comparison) -> str:
     if comparison.difference is None:
         return f"overall: no mean over {tasks}, since one has none"
     counts = [f"{name} in {count}" for name, count in _count_verdicts(comparison).items() if count]
-    numbers = f"A {_number(comparison.first)}, B {_number(comparison.second)}, A - B {comparison.difference:+.3f}"
+    means = f"A {_number(comparison.first)}, B {_number(comparison.second)}"
     why = " (fewer than 6 tasks cannot be significant)" if comparison.is_too_small else ""
-    said = f"; A is {', '.join(counts)}" if counts else ""
+    said = f"; {', '.join(counts)}" if counts else ""
     p = _p_value(comparison.p, equals="= ")
-    return f"overall, {tasks}: {numbers}{said}; over tasks p {p}{why}: {comparison.verdict}"
+    difference = f"A - B {_number(comparison.difference, '+')}"
+    return f"overall, {tasks}: {means}, {difference}{said}; over tasks p {p}{why}: {comparison.verdict}"
 
 
 def _count_verdicts(comparison: Comparison) -> dict[str, int]:
@@ -127,7 +128,7 @@ def _count_verdicts(comparison: Comparison) -> dict[str, int]:
 
 
 def _number(value: float | None, sign: str = "") -> str:
-    return UNKNOWN if value is None else f"{value:{sign}.3f}"
+    return UNKNOWN if value is None else f"{round(value, 3) + 0:{sign}.3f}"  # + 0: no -0.000
 
 
 def _p_value(p: float | None, equals: str = "") -> str:
