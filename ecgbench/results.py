@@ -46,6 +46,7 @@ class CellRecord:
     `data_key` is the digest of the dataset's content and description, before the noise.
     `transition`: items by true class (rows) and given label (columns); None for more than 20 classes.
     `metrics`: values by name, or by name and cut-off; None where undefined, with `metric_reasons`.
+    `replicates`: AUROC and AUPRC under resamples of the items; empty where undefined, None where not recorded.
     `scores` and `ranking` are digests of the raw scores and of their tie-averaged ranks.
     `seconds` is the time of `score` alone, `artifact_seconds` what its artifacts took when computed.
     `failed_attempts` counts model replies that never became valid, over all artifacts of the cell.
@@ -81,6 +82,7 @@ class CellRecord:
     reason: str | None = None
     metrics: Mapping[str, MetricValue] = field(default_factory=dict)
     metric_reasons: Mapping[str, str] = field(default_factory=dict)
+    replicates: Mapping[str, Sequence[float]] | None = None
     scores: str | None = None
     ranking: str | None = None
     seconds: float = 0.0

@@ -47,6 +47,7 @@ def imported_by(*arguments: str) -> list[str]:
             ["inspect", "--help"],
             ["explain", "--help"],
             ["new", "--help"],
+            ["compare", "--help"],
         ),
         *(["cache", "export", "--help"], ["plugins"], ["detectors"], ["noises"], ["metrics"], ["datasets"]),
         *(["check", "--help"], ["check", "--list"]),

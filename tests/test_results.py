@@ -94,6 +94,7 @@ records = st.builds(
     artifacts=st.none() | st.dictionaries(texts, costs, max_size=2),
     peak_memory=st.none() | st.floats(0, 1e9),
     origin=st.sampled_from([None, SELF_REPORTED]),
+    replicates=st.none() | st.dictionaries(texts, st.lists(st.floats(0, 1), min_size=2)),
     versions=st.dictionaries(texts, texts),
     created_at=st.datetimes().map(lambda moment: f"{moment:%Y-%m-%dT%H:%M:%S}Z".rjust(20, "0")),
 )
@@ -176,6 +177,8 @@ def test_the_cell_key_ignores_run_outcome_and_the_form_of_the_rate() -> None:
         (changed_line(redundant={"ecg": 1.5}), "redundant/ecg"),
         (changed_line(transition=[[1, -1]]), "transition/0/1"),
         (changed_line(transition=[[1]] * 21), "transition"),
+        (changed_line(replicates={"auroc": [0.5, None]}), "replicates/auroc/1"),
+        (changed_line(replicates={"auroc": [1e300, 0.5]}), "replicates/auroc/0"),
         (changed_line(surprise=1), "surprise"),
         (changed_line(origin="mine"), "origin"),
         (changed_line(artifacts={"Explanations": {"seconds": 1.0}}), "artifacts/Explanations"),
@@ -336,3 +339,10 @@ def test_a_record_from_before_costs_were_noted_is_read(tmp_path: Path) -> None:
     (record,) = read_records(write(tmp_path / "old.jsonl", json.dumps(values) + "\n"))
     assert record == RECORD
     assert record.artifacts is None
+
+
+def test_a_record_from_before_replicates_is_read(tmp_path: Path) -> None:
+    line = RECORD.to_json_line().replace('"replicates":null,', "")
+    assert "replicates" not in line
+    (record,) = read_records(write(tmp_path / "old.jsonl", line))
+    assert record.replicates is None

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from ecgbench.cli import cache, check, doctor, explain, fetch, inspect, leaderboard, listings, new, plan, run
+from ecgbench.cli import cache, check, compare, doctor, explain, fetch, inspect, leaderboard, listings, new, plan, run
 from ecgbench.cli import options as opt
 
 INTERRUPTED = 130
@@ -34,6 +34,7 @@ app.command("noises")(listings.noises)
 app.command("metrics")(listings.metrics)
 app.command("datasets")(listings.datasets)
 app.add_typer(leaderboard.app, name="leaderboard")
+app.command("compare")(compare.compare)
 app.command("fetch")(fetch.fetch)
 app.command("doctor")(doctor.doctor)
 app.add_typer(cache.app, name="cache")

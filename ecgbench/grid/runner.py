@@ -23,6 +23,7 @@ from ecgbench.grid.jobs import JobRunner
 from ecgbench.grid.prepare import Grid
 from ecgbench.grid.random_states import describe_touched, guard_random_states
 from ecgbench.grid.redundancy import Redundancy
+from ecgbench.grid.replicates import resample_metrics
 from ecgbench.grid.rerun import Rerun, is_due
 from ecgbench.grid.sanity import SANITY_ROWS
 from ecgbench.grid.statuses import Failure, StoppedEarlyError, describe_failure
@@ -195,6 +196,7 @@ def _measured(blank: CellRecord, task: CorruptedTask, scores: FloatArray, plugin
         blank,
         metrics=evaluation.metrics,
         metric_reasons=evaluation.reasons,
+        replicates=resample_metrics(task.is_noisy, scores),
         scores=digest_array(scores),
         ranking=digest_ranking(scores),
     )
@@ -203,15 +205,19 @@ def _measured(blank: CellRecord, task: CorruptedTask, scores: FloatArray, plugin
 def _iter_measured_again(
     cells: Sequence[Cell], known: Mapping[str, CellRecord], *, cache: Cache, plugins: Plugins
 ) -> Iterable[CellRecord]:
-    """Measure scores again where a metric was installed after the cell was run."""
+    """Measure scores again where a metric was installed after the cell was run, or its replicates were not recorded."""
+    lost: dict[str, None] = {}
     for cell in cells:
         record = known[cell.blank.cell_key]
-        if record.scores is None or set(plugins.metrics.names) <= set(record.metrics):
+        is_whole = set(plugins.metrics.names) <= set(record.metrics) and record.replicates is not None
+        if record.scores is None or is_whole:
             continue
         if not isinstance(cell.row.task, CorruptedTask) or (scores := _find_scores(cell, record.scores, cache)) is None:
-            logger.warning("the raw scores of %s left the cache: --rerun all adds the new metric", record.detector)
+            lost[record.detector] = None
             continue
         yield dataclasses.replace(_measured(record, cell.row.task, scores, plugins), created_at=_now())
+    if lost:
+        logger.warning("raw scores of %s left the cache: --rerun all measures what is new there", ", ".join(lost))
 
 
 def _find_scores(cell: Cell, key: str, cache: Cache) -> FloatArray | None:

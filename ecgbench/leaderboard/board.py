@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -9,8 +10,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from ecgbench.data import FloatArray
 from ecgbench.grid.selection import Selection
 from ecgbench.results import CellRecord, Status, latest
+from ecgbench.stats import LEVEL, Difference, Interval, adjust_holm, bootstrap_interval, compare_paired, summarize
+from ecgbench.stats import Estimate as Estimate
 
 MISSING = "missing"
 
@@ -45,17 +51,6 @@ class Group(NamedTuple):
     data_key: str
     rate: float
     noise: str
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean over seeds with its sample standard deviation; None for a single seed."""
-
-    mean: float
-    sd: float | None
-
-    def __str__(self) -> str:
-        return f"{self.mean:.3f}" if self.sd is None else f"{self.mean:.3f} ± {self.sd:.3f}"
 
 
 @dataclass(frozen=True)
@@ -97,11 +92,20 @@ class Row:
 
     def estimate(self, column: Column) -> Estimate | None:
         """Return mean and deviation over all seeds; None where a cell is missing, not ok or undefined."""
-        values = [_value(record, column) for record in self.records]
-        known = [value for value in values if value is not None]
-        if not self.is_complete or len(known) < len(values):
+        return summarize([_value(record, column) for record in self.records]) if self.is_complete else None
+
+    @cached_property
+    def replicates(self) -> FloatArray | None:
+        """Return AUROC under resamples of the items, shape (seeds, resamples); None where a seed's are not known."""
+        found = [(record.replicates or {}).get(AUROC.metric, ()) for record in self.records]
+        if self.estimate(AUROC) is None or len({len(own) for own in found}) > 1 or not found[0]:
             return None
-        return Estimate(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None)
+        return np.array(found, dtype=np.float64)
+
+    @cached_property
+    def interval(self) -> Interval | None:
+        """Return the 95 % interval of the mean AUROC over items and seeds; None where it is not known."""
+        return None if self.replicates is None else bootstrap_interval(self.replicates)
 
     @property
     def seconds(self) -> float | None:
@@ -132,16 +136,42 @@ class Table:
         others = {name for name, value in metrics if isinstance(value, (int, float)) and name not in known}
         return (*COLUMNS, *(Column(name, name) for name in sorted(others)))
 
+    @cached_property
+    def tied(self) -> frozenset[str]:
+        """Return the rows whose AUROC is not significantly below the best row's; sanity rows left out.
+
+        The best row is found by looking at all, so every pair of rows counts in the correction.
+        """
+        rows = [row for row in self.rows if not row.is_sanity]
+        pairs = [pair for pair in itertools.combinations(rows, 2) if can_compare(*pair)]
+        p_values = adjust_holm([compare_rows(*pair).p for pair in pairs])
+        found = zip(pairs, p_values, strict=True)
+        return frozenset(other.name for (best, other), p in found if best is rows[0] and p >= LEVEL)
+
 
 def build_tables(records: Iterable[CellRecord]) -> list[Table]:
     """Aggregate the latest record of each cell; the order of the records does not matter."""
     groups: dict[Group, list[CellRecord]] = {}
     for record in latest(records):
-        groups.setdefault(_group(record), []).append(record)
+        groups.setdefault(group_of(record), []).append(record)
     unloaded = {group for group, own in groups.items() if _never_loaded(own)}
     # Once a dataset loads again, its cells have other keys than those that say why it did not.
     mended = {group._replace(n=n, data_key="") for group in groups.keys() - unloaded for n in (group.n, 0)}
     return [_build_table(group, groups[group]) for group in sorted(groups.keys() - (unloaded & mended))]
+
+
+def can_compare(one: Row, other: Row) -> bool:
+    """Say whether two rows of a table hold replicates of the same resamples of each seed."""
+    a, b = one.replicates, other.replicates
+    return a is not None and b is not None and a.shape == b.shape
+
+
+def compare_rows(one: Row, other: Row) -> Difference:
+    """Return the difference of two rows' mean AUROC, paired by seed; both hold replicates."""
+    assert one.replicates is not None
+    assert other.replicates is not None
+    first, second = (np.array([_value(record, AUROC) for record in row.records]) for row in (one, other))
+    return compare_paired(first, second, (one.replicates, other.replicates))
 
 
 def render_name(name: str, params: Mapping[str, Any]) -> str:
@@ -168,7 +198,8 @@ def _rank(row: Row) -> tuple[tuple[bool, float], str]:
     return (descending(None if estimate is None else estimate.mean), row.name)
 
 
-def _group(record: CellRecord) -> Group:
+def group_of(record: CellRecord) -> Group:
+    """Return what table a record belongs to."""
     noise = render_name(record.noise, record.noise_params)
     return Group(record.dataset, record.n, record.profile, record.data_key, record.rate, noise)
 

@@ -13,11 +13,14 @@ from ecgbench.leaderboard.notes import render_notes
 from ecgbench.leaderboard.text import ABSENT, escape, render_pipe_table, render_seconds
 from ecgbench.leaderboard.whole_files import write_whole
 from ecgbench.results import CellRecord, read_results_folder
+from ecgbench.stats import average_ranks, find_worst
 
 BOARD_FILE = "LEADERBOARD.md"
 RESULTS_FOLDER = "results"
 SANITY_MARK = "†"
 REPORTED_MARK = "‡"
+TIE_MARK = "≈"
+INTERVAL = "95 % interval"
 
 _HEAD = f"""# Leaderboard
 
@@ -30,6 +33,11 @@ How to read it:
   items. R@k %: the share of all wrong labels found there.
 - Numbers are means ± sample standard deviations over seeds. A detector with a missing or failed cell has no mean
   ({ABSENT}): its status says how many cells are not ok. The notes under a table say why, and what else to know.
+- The 95 % interval of AUROC is a bootstrap over items and seeds. {TIE_MARK} marks a tie with the table's best detector:
+  the difference is not significant at 5 %, in a test paired by items and seeds, with Holm's correction for all pairs
+  of the table. Both are shown where the records hold resamples.
+- Worst case: the smallest mean over noise models. Average rank: the mean of a detector's ranks by noise model, 1 is
+  best, ties share their ranks; detectors with a missing mean have neither.
 - *Rows in italics with †* are the harness's own: they use what no detector may see (the truth, the noise model's
   markers) or nothing at all, and show what the numbers of a table can mean.
 - Seconds are the order of magnitude of a cell's time with everything it needs, computed once and shared or not.
@@ -108,9 +116,15 @@ def _is_auroc_undefined(table: Table) -> bool:
 def _render_summary(tables: list[Table], title: str) -> str:
     rows = {row.name: row for table in tables for row in table.rows}
     values = {name: [_find_auroc(name, table) for table in tables] for name in rows}
-    names = sorted(rows, key=lambda name: (descending(_worst(values[name])), name))
-    heading = ["detector", *(escape(table.group.noise) for table in tables), "worst case"]
-    cells = [[_name_cell(rows[name]), *map(_number, values[name]), _number(_worst(values[name]))] for name in names]
+    means = {name: [value.mean if value else None for value in own] for name, own in values.items()}
+    worst = {name: find_worst(own) for name, own in means.items()}
+    ranks = _average_ranks({name: own for name, own in means.items() if not rows[name].is_sanity})
+    names = sorted(rows, key=lambda name: (descending(worst[name]), name))
+    heading = ["detector", *(escape(table.group.noise) for table in tables), "worst case", "average rank"]
+    cells = [
+        [_name_cell(rows[name]), *map(_number, values[name]), _number(worst[name]), ranks.get(name, ABSENT)]
+        for name in names
+    ]
     return "\n".join([f"### {title}\n", *render_pipe_table(heading, cells), ""])
 
 
@@ -118,24 +132,33 @@ def _find_auroc(name: str, table: Table) -> Estimate | None:
     return next((row.estimate(AUROC) for row in table.rows if row.name == name), None)
 
 
-def _worst(values: list[Estimate | None]) -> float | None:
-    """Return the smallest mean; None where one is missing, since the worst may be that one."""
-    known = [value.mean for value in values if value is not None]
-    return min(known) if len(known) == len(values) else None
+def _average_ranks(means: dict[str, list[float | None]]) -> dict[str, str]:
+    ranks = average_ranks(list(means.values()))
+    return {name: ABSENT if rank is None else f"{rank:.2f}" for name, rank in zip(means, ranks, strict=True)}
 
 
 def _render_table(table: Table, title: str) -> str:
-    seeds = ", ".join(map(str, table.seeds))
-    heading = f"## {title}, noise {escape(table.group.noise)}\n\nSeed{'s' if len(table.seeds) > 1 else ''}: {seeds}\n"
-    names = ["detector", *(escape(column.heading) for column in table.columns), "seconds", "status"]
+    seeds = f"Seed{'s' if len(table.seeds) > 1 else ''} (n = {len(table.seeds)}): {', '.join(map(str, table.seeds))}"
+    heading = f"## {title}, noise {escape(table.group.noise)}\n\n{seeds}\n"
+    columns = [escape(column.heading) for column in table.columns]
+    names = ["detector", *_with_interval(columns, INTERVAL, table), "seconds", "status"]
     lines = render_pipe_table(names, [_cells(row, table) for row in table.rows])
     notes = [f"- {note}" for note in render_notes(table)]
     return "\n".join([heading, *lines, *(["", "Notes:", "", *notes] if notes else []), ""])
 
 
 def _cells(row: Row, table: Table) -> list[str]:
-    numbers = [_number(row.estimate(column)) + render_mark(row, column) for column in table.columns]
-    return [_name_cell(row), *numbers, render_seconds(row.seconds), row.status]
+    tied = {AUROC: f" {TIE_MARK}"} if row.name in table.tied else {}
+    numbers = [
+        _number(row.estimate(column)) + tied.get(column, "") + render_mark(row, column) for column in table.columns
+    ]
+    interval = str(row.interval or ABSENT)
+    return [_name_cell(row), *_with_interval(numbers, interval, table), render_seconds(row.seconds), row.status]
+
+
+def _with_interval(cells: list[str], own: str, table: Table) -> list[str]:
+    """Return the cells with one more behind AUROC, the first, where any row has an interval."""
+    return [cells[0], own, *cells[1:]] if any(row.interval for row in table.rows) else cells
 
 
 def _number(value: Estimate | float | None) -> str:

@@ -68,7 +68,7 @@ def test_a_run_marks_what_lies_inside_and_what_outside_of_its_suites_ranges(work
     assert done.code == 0, done.err
     board = workspace.board.read_text(encoding="utf-8")
     at_10, at_20 = board.split("rate 0.1, noise uniform")[1].split("rate 0.2, noise uniform")
-    _, auroc, auprc, _, precision, *_ = [part.strip() for part in row_of(at_10, "toy_votes").strip("|").split("|")]
+    _, auroc, _, auprc, _, precision, *_ = [part.strip() for part in row_of(at_10, "toy_votes").strip("|").split("|")]
     assert auroc.endswith(INSIDE)
     assert precision.endswith(OUTSIDE)
     assert auprc[-1].isdigit()  # nothing was expected of it

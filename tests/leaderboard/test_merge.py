@@ -79,7 +79,7 @@ def rows_of(board: Path, detector: str) -> list[str]:
 
 def test_seeds_and_noises_that_own_records_lack_take_no_mean_from_them(board: Path, tmp_path: Path) -> None:
     before = rows_of(board, "loss")
-    assert before[0] == "| loss | 0.750 ± 0.071 | 0.750 |"
+    assert before[0] == "| loss | 0.750 ± 0.071 | 0.750 | 1.00 |"
     file = write(tmp_path / "alice.jsonl", cell(), cell(seed=1), cell(seed=2), cell(seed=2, noise="theirs"))
     assert merge_files([file], board)[0].counts == {Fate.NEW: 3, Fate.OTHER_SEED: 1}
     assert rows_of(board, "loss") == before
