@@ -43,6 +43,7 @@ class CellRecord:
 
     `data_key` is the digest of the dataset's content and description, before the noise.
     `metrics`: values by name, or by name and cut-off; None where undefined, with `metric_reasons`.
+    `curves`: ROC, precision-recall and P@k at fixed places; empty where undefined, None where not recorded.
     `scores` and `ranking` are digests of the raw scores and of their tie-averaged ranks.
     `seconds` is the time of `score` alone, `artifact_seconds` what its artifacts took when computed.
     `failed_attempts` counts model replies that never became valid, over all artifacts of the cell.
@@ -73,6 +74,7 @@ class CellRecord:
     reason: str | None = None
     metrics: Mapping[str, MetricValue] = field(default_factory=dict)
     metric_reasons: Mapping[str, str] = field(default_factory=dict)
+    curves: Mapping[str, Sequence[float]] | None = None
     scores: str | None = None
     ranking: str | None = None
     seconds: float = 0.0

@@ -17,6 +17,7 @@ from ecgbench.data import FloatArray
 from ecgbench.errors import INTERRUPTS, StoreError
 from ecgbench.grid.build import Cell, build_cells, build_jobs, build_values
 from ecgbench.grid.cells import CorruptedTask
+from ecgbench.grid.curves import sample_curves
 from ecgbench.grid.evaluate import digest_array, digest_ranking, evaluate, validate_scores
 from ecgbench.grid.executors import Execution, Executor, start_executor
 from ecgbench.grid.jobs import JobRunner
@@ -202,6 +203,7 @@ def _measured(blank: CellRecord, task: CorruptedTask, scores: FloatArray, plugin
         blank,
         metrics=evaluation.metrics,
         metric_reasons=evaluation.reasons,
+        curves=sample_curves(task.is_noisy, scores),
         scores=digest_array(scores),
         ranking=digest_ranking(scores),
     )
@@ -210,13 +212,15 @@ def _measured(blank: CellRecord, task: CorruptedTask, scores: FloatArray, plugin
 def _iter_measured_again(
     cells: Sequence[Cell], known: Mapping[str, CellRecord], *, cache: Cache, plugins: Plugins
 ) -> Iterable[CellRecord]:
-    """Measure scores again where a metric was installed after the cell was run."""
+    """Measure scores again where a metric was installed after the cell was run, or its curves were not recorded."""
     for cell in cells:
         record = known[cell.blank.cell_key]
-        if record.scores is None or set(plugins.metrics.names) <= set(record.metrics):
+        is_measured = set(plugins.metrics.names) <= set(record.metrics)
+        if record.scores is None or (is_measured and record.curves is not None):
             continue
         if not isinstance(cell.row.task, CorruptedTask) or (scores := _find_scores(cell, record.scores, cache)) is None:
-            logger.warning("the raw scores of %s left the cache: --rerun all adds the new metric", record.detector)
+            if not is_measured:
+                logger.warning("the raw scores of %s left the cache: --rerun all adds the new metric", record.detector)
             continue
         yield dataclasses.replace(_measured(record, cell.row.task, scores, plugins), created_at=_now())
 
