@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from ecgbench.errors import EcgbenchError
 from ecgbench.leaderboard.board import AUROC, Estimate, Group, Row, Table, build_tables, descending
 from ecgbench.leaderboard.expected import render_mark
 from ecgbench.leaderboard.notes import render_notes
 from ecgbench.leaderboard.text import escape, render_pipe_table
+from ecgbench.leaderboard.whole_files import write_whole
 from ecgbench.results import CellRecord, read_results_folder
 
 BOARD_FILE = "LEADERBOARD.md"
@@ -39,21 +38,7 @@ How to read it:
 
 def write_board(folder: Path) -> Path:
     """Write `folder`/LEADERBOARD.md from `folder`/results/*.jsonl, whole or not at all; return its path."""
-    path = folder / BOARD_FILE
-    content = _render_folder(folder)
-    temporary = path.with_name(f".{BOARD_FILE}.{os.getpid()}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise EcgbenchError(
-            f"cannot write {path}: {error.strerror or error}: free disk space, mend the permissions or use --out DIR"
-        ) from error
-    return path
+    return write_whole(folder / BOARD_FILE, _render_folder(folder))
 
 
 def check_board(folder: Path) -> bool:
