@@ -54,11 +54,11 @@ function showTable() {
   const rows = tables.flatMap((table) => table.rows.filter(isShown));
   const headings = board.columns.filter((heading) => rows.some((row) => heading in row.values));
   const columns = [
-    nameColumn((row) => openButton(row, showName(row))),
-    ...(state.noise ? [] : [text("noise", (row) => row.table.noise)]),
-    ...(state.rate ? [] : [text("rate", (row) => row.table.rate)]),
-    ...(state.data ? [] : [text("data", (row) => row.table.data)]),
-    ...headings.map(value), SECONDS, text("seeds", (row) => row.table.seeds.length), STATUS,
+    nameColumn(openButton),
+    ...(state.noise ? [] : [words("noise", (row) => row.table.noise)]),
+    ...(state.rate ? [] : [number("rate", (row) => row.table.rate)]),
+    ...(state.data ? [] : [words("data", (row) => row.table.data)]),
+    ...headings.map(value), SECONDS, number("seeds", (row) => row.table.seeds.length), STATUS,
   ];
   const total = board.tables.reduce((sum, table) => sum + table.rows.length, 0);
   const count = `${rows.length} of ${total} rows`;

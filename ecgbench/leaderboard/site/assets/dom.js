@@ -22,6 +22,8 @@ const showSeconds = (seconds) => seconds === null ? ABSENT : seconds < 10 ? seco
 const percent = (share) => `${Number((100 * share).toPrecision(4))} %`;
 const readAuroc = (row) => row.values.AUROC ?? null;
 
+/** A name that breaks between its parameters first. */
+const breakable = (name) => name.split(/(?<=[,[_=])/).flatMap((part) => [part, make("wbr")]);
 const showName = (row) => row.sanity ? `${row.name} †` : row.name;
 
 /** What opens the cells of a row. */

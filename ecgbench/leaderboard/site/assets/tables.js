@@ -1,6 +1,7 @@
 
 // A column: heading; read(row) gives what it is sorted by, null where there is nothing; show(row) a cell.
-const text = (heading, read) => ({ heading, read, show: (row) => make("td", { class: typeof read(row) === "string" ? "wide" : "number" }, String(read(row))) });
+const words = (heading, read) => ({ heading, read, show: (row) => make("td", { class: "wide" }, breakable(read(row))) });
+const number = (heading, read) => ({ heading, read, isNumber: true, show: (row) => numberCell(String(read(row))) });
 
 function value(heading) {
   return {
@@ -17,7 +18,7 @@ function numberCell(shown) {
 const nameColumn = (show) => ({
   heading: "detector",
   read: (row) => row.name,
-  show: (row) => make("th", { scope: "row", class: row.sanity ? "sanity" : null }, show(row)),
+  show: (row) => make("th", { scope: "row", class: row.sanity ? "sanity" : null }, show(row, breakable(showName(row)))),
 });
 const SECONDS = {
   heading: "seconds", isNumber: true,
@@ -39,8 +40,8 @@ function compare(a, b, direction) {
 function makeTable({ caption, columns, rows, sort }) {
   const body = make("tbody");
   const headers = columns.map((column) => make(
-    "th", { scope: "col", class: column.isNumber ? "number" : null },
-    make("button", { type: "button", click: () => sortBy(column) }, column.heading),
+    "th", { scope: "col", class: `${column.isNumber ? "number" : ""} ${column.isWide ? "wide" : ""}` },
+    make("button", { type: "button", click: () => sortBy(column) }, breakable(column.heading)),
   ));
 
   function sortBy(column) {
@@ -76,7 +77,7 @@ function makeHeatMap(tables, isShown, sort) {
   }));
   const rows = [...lines.values()];
   const noises = tables.map((table, at) => ({
-    heading: table.noise, isNumber: true,
+    heading: table.noise, isNumber: true, isWide: true,
     read: (line) => line.on[at]?.values.AUROC?.[0] ?? null,
     show: (line) => heatCell(line.on[at]),
   }));
@@ -86,7 +87,7 @@ function makeHeatMap(tables, isShown, sort) {
     show: (line) => colour(numberCell(findWorst(line)?.toFixed(3)), findWorst(line)),
   };
   const caption = `${tables[0].data}, rate ${tables[0].rate}`;
-  return makeTable({ caption, columns: [nameColumn(showName), ...noises, worst], rows, sort });
+  return makeTable({ caption, columns: [nameColumn((_, name) => name), worst, ...noises], rows, sort });
 }
 
 function findWorst(line) {
