@@ -78,8 +78,7 @@ def draw_curves(table: Table) -> Figure:
     for at, (name, title, x, y) in enumerate(_PANELS, start=1):
         axes = figure.add_subplot(1, 2, at, title=title, xlabel=x, ylabel=y, xlim=(0, 1), ylim=(0, 1.01))
         for position, (row, curves) in enumerate(rows[:MOST_CURVES]):
-            style = _STYLES[position // 10 % 4] if len(rows) > 10 else _STYLES[position % 4]
-            axes.plot(PLACES[name], curves[name], style, linewidth=1.8, label=_label(row))
+            axes.plot(PLACES[name], curves[name], _STYLES[position % 4], linewidth=1.8, label=_label(row))
         _draw_chance(axes, table, name)
         axes.grid(alpha=0.3)
     handles, labels = figure.axes[0].get_legend_handles_labels()
@@ -92,7 +91,8 @@ def draw_noises(tables: Sequence[Table]) -> Figure:
     rows: dict[str, bool] = {row.name: row.is_sanity for table in tables for row in table.rows}
     names = [name for name, is_sanity in rows.items() if not is_sanity]
     height = 0.8 / len(tables)
-    figure = _make_figure(10.0, 1.8 + len(names) * max(0.3, 0.16 * len(tables)), _describe(tables[0].group))
+    title = _describe(tables[0].group._replace(noise=""))
+    figure = _make_figure(10.0, 1.8 + len(names) * max(0.3, 0.16 * len(tables)), title)
     axes = figure.add_subplot(1, 1, 1, xlabel="AUROC", xlim=(0, 1.02), ylim=(len(names) - 0.5, -0.5))
     for at, table in enumerate(tables):
         own = {row.name: row for row in table.rows}

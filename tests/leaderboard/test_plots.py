@@ -19,24 +19,23 @@ TABLES = build_tables(make_records())
 UNIFORM = next(table for table in TABLES if table.group.noise == "uniform")
 
 
+@pytest.mark.slow
 def test_the_same_records_give_the_same_files_of_both_forms(tmp_path: Path) -> None:
-    write_records(tmp_path / "a", make_records())
-    write_records(tmp_path / "b", list(reversed(make_records())))
+    records = [record for record in make_records() if record.noise == "uniform"]
+    write_records(tmp_path / "a", records)
+    write_records(tmp_path / "b", list(reversed(records)))
     first, second = (write_plots(tmp_path / name) for name in "ab")
     assert [path.name for path in first] == [path.name for path in second]
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
-    assert [path.suffix for path in first] == [".png", ".svg"] * 5
+    assert [path.suffix for path in first] == [".png", ".svg"] * 2
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in first[::2])
 
 
-def test_a_file_has_a_plain_name_and_every_task_its_own(tmp_path: Path) -> None:
+def test_a_file_has_a_plain_name_and_every_task_its_own() -> None:
     names = [name for name, _ in iter_figures(TABLES)]
     assert len(set(names)) == len(names)
     assert all(set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") for name in names)
     assert [name.split("-")[0] for name in names] == ["noises", "noises", "curves", "curves", "curves"]
-    write_records(tmp_path, make_records())
-    svg = next(path for path in write_plots(tmp_path) if path.name.startswith("noises") and path.suffix == ".svg")
-    assert ElementTree.parse(svg).getroot().tag.endswith("svg")
 
 
 def test_curves_are_those_of_the_rows_without_a_gap() -> None:
@@ -57,13 +56,14 @@ def test_a_gap_is_written_where_its_bar_would_be() -> None:
 
 
 def test_a_hostile_name_is_no_formula_and_no_markup(tmp_path: Path) -> None:
-    evil = next(table for table in TABLES if table.group.dataset == HOSTILE)
-    figure = draw_noises([evil])
-    figure.savefig(tmp_path / "evil.svg")
-    written = "".join(ElementTree.parse(tmp_path / "evil.svg").getroot().itertext())
-    assert "</script><script>alert(1)</script>" in written
+    write_records(tmp_path, [record for record in make_records() if record.detector == HOSTILE])
+    _, svg = write_plots(tmp_path)
+    written = "".join(ElementTree.parse(svg).getroot().itertext())
+    for part in ("</script><script>alert(1)</script>", "'\"${alert(3)}, n = 400"):
+        assert part in written
 
 
+@pytest.mark.slow
 def test_the_command_writes_plots_and_says_in_a_line_what_is_missing(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
