@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def sample_curves(is_noisy: BoolArray, scores: FloatArray) -> Curves:
         ranking = rank_items(is_noisy, scores)
     except NotApplicableError:
         return {}
-    values = {
+    values: dict[str, Iterable[float]] = {
         ROC: _find_true_positive_rates(ranking),
         PRECISION_RECALL: [_find_precision(ranking, recall) for recall in PLACES[PRECISION_RECALL]],
         PRECISION_AT_K: [_find_precision_at(ranking, share) for share in PLACES[PRECISION_AT_K]],

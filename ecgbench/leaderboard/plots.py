@@ -46,7 +46,8 @@ def write_plots(folder: Path) -> list[Path]:
         install = 'pip install "ecgbench[plots]"'
         raise MissingPackageError("matplotlib", needed_for="--plots", install=install) from error
     paths = []
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **_SETTINGS, "backend": "agg"}):
+    settings: dict[Any, Any] = {**matplotlib.rcParamsDefault, **_SETTINGS, "backend": "agg"}
+    with matplotlib.rc_context(settings):
         for name, figure in iter_figures(build_tables(read_results_folder(folder / RESULTS_FOLDER))):
             paths += [
                 write_whole(folder / PLOTS_FOLDER / f"{name}.{form}", _render(figure, form)) for form in ("png", "svg")
