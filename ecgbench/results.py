@@ -47,6 +47,7 @@ class CellRecord:
     `transition`: items by true class (rows) and given label (columns); None for more than 20 classes.
     `metrics`: values by name, or by name and cut-off; None where undefined, with `metric_reasons`.
     `replicates`: AUROC and AUPRC under resamples of the items; empty where undefined, None where not recorded.
+    `curves`: ROC, precision-recall and P@k at fixed places; empty where undefined, None where not recorded.
     `scores` and `ranking` are digests of the raw scores and of their tie-averaged ranks.
     `seconds` is the time of `score` alone, `artifact_seconds` what its artifacts took when computed.
     `failed_attempts` counts model replies that never became valid, over all artifacts of the cell.
@@ -83,6 +84,7 @@ class CellRecord:
     metrics: Mapping[str, MetricValue] = field(default_factory=dict)
     metric_reasons: Mapping[str, str] = field(default_factory=dict)
     replicates: Mapping[str, Sequence[float]] | None = None
+    curves: Mapping[str, Sequence[float]] | None = None
     scores: str | None = None
     ranking: str | None = None
     seconds: float = 0.0

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from browser import browser, open_page  # noqa: F401  # fixtures
 from ecgbench.cli import main
 from ecgbench.results import CellRecord, read_results_folder
 

@@ -89,6 +89,7 @@ records = st.builds(
     reason=st.none() | texts,
     metrics=st.dictionaries(texts, numbers | st.dictionaries(texts, numbers)),
     metric_reasons=st.dictionaries(texts, texts),
+    curves=st.none() | st.builds(dict, roc=st.lists(st.floats(0, 1), min_size=31, max_size=31)),
     seconds=st.floats(0, 1e9),
     redundant=st.dictionaries(texts, st.floats(-1, 1)),
     artifacts=st.none() | st.dictionaries(texts, costs, max_size=2),

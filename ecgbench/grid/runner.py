@@ -17,6 +17,7 @@ from ecgbench.errors import INTERRUPTS, StoreError
 from ecgbench.grid.build import Cell, build_cells, build_jobs, build_values
 from ecgbench.grid.cells import CorruptedTask
 from ecgbench.grid.costs import CellUsage, sum_usage
+from ecgbench.grid.curves import sample_curves
 from ecgbench.grid.evaluate import digest_array, digest_ranking, evaluate, validate_scores
 from ecgbench.grid.executors import Execution, Executor, start_executor
 from ecgbench.grid.jobs import JobRunner
@@ -197,6 +198,7 @@ def _measured(blank: CellRecord, task: CorruptedTask, scores: FloatArray, plugin
         metrics=evaluation.metrics,
         metric_reasons=evaluation.reasons,
         replicates=resample_metrics(task.is_noisy, scores),
+        curves=sample_curves(task.is_noisy, scores),
         scores=digest_array(scores),
         ranking=digest_ranking(scores),
     )
@@ -205,12 +207,11 @@ def _measured(blank: CellRecord, task: CorruptedTask, scores: FloatArray, plugin
 def _iter_measured_again(
     cells: Sequence[Cell], known: Mapping[str, CellRecord], *, cache: Cache, plugins: Plugins
 ) -> Iterable[CellRecord]:
-    """Measure scores again where a metric was installed after the cell was run, or its replicates were not recorded."""
+    """Measure scores again where a metric was installed, or curves and replicates came in, after the cell was run."""
     lost: dict[str, None] = {}
     for cell in cells:
         record = known[cell.blank.cell_key]
-        is_whole = set(plugins.metrics.names) <= set(record.metrics) and record.replicates is not None
-        if record.scores is None or is_whole:
+        if record.scores is None or _is_measured(record, plugins):
             continue
         if not isinstance(cell.row.task, CorruptedTask) or (scores := _find_scores(cell, record.scores, cache)) is None:
             lost[record.detector] = None
@@ -218,6 +219,11 @@ def _iter_measured_again(
         yield dataclasses.replace(_measured(record, cell.row.task, scores, plugins), created_at=_now())
     if lost:
         logger.warning("raw scores of %s left the cache: --rerun all measures what is new there", ", ".join(lost))
+
+
+def _is_measured(record: CellRecord, plugins: Plugins) -> bool:
+    is_complete = record.curves is not None and record.replicates is not None
+    return is_complete and set(plugins.metrics.names) <= set(record.metrics)
 
 
 def _find_scores(cell: Cell, key: str, cache: Cache) -> FloatArray | None:

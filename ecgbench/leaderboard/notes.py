@@ -19,7 +19,12 @@ _AGAINST_THE_TRUTH = 0.4
 
 def render_notes(table: Table) -> list[str]:
     """Return one line of Markdown for each thing to know about a table."""
-    return [escape(line) for line in _notes(table.rows)]
+    return [escape(line) for line in describe_notes(table)]
+
+
+def describe_notes(table: Table) -> list[str]:
+    """Return one plain line for each thing to know about a table."""
+    return _notes(table.rows)
 
 
 def describe_surprises(table: Table) -> list[str]:

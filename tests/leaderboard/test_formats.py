@@ -105,7 +105,7 @@ def test_the_command_writes_each_form_beside_the_board(workspace: Workspace) -> 
     out: Path = workspace.folder / "out"
     for form in ("json", "csv", "parquet"):
         done = workspace.cli("leaderboard", "--format", form, "--out", str(out))
-        assert (done.code, done.out) == (0, f"{out / f'results.{form}'}\n")
+        assert (done.code, done.out) == (0, f"{out / 'LEADERBOARD.md'}\n{out / f'results.{form}'}\n")
     found = json.loads((out / "results.json").read_text())
     assert [list(methods) for methods in found.values()] == [["toy_bad", "toy_lengths"]] * 2
     assert len(read_csv((out / "results.csv").read_bytes())) == len(workspace.records)
@@ -113,4 +113,4 @@ def test_the_command_writes_each_form_beside_the_board(workspace: Workspace) -> 
     wrong = workspace.cli("leaderboard", "--format", "cvs", "--out", str(out))
     assert (wrong.code, wrong.error) == (2, "error: unknown --format 'cvs'. Did you mean: csv?")
     both = workspace.cli("leaderboard", "--format", "csv", "--check", "--out", str(out))
-    assert (both.code, both.error) == (2, "error: --check is about LEADERBOARD.md; leave out --format")
+    assert (both.code, both.error) == (2, "error: --check writes nothing; leave out --html, --plots and --format")
