@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from ecgbench.artifacts.base import Artifact, Artifacts
 from ecgbench.artifacts.classifier import OutOfFoldProbs, TrainingDynamics
+from ecgbench.artifacts.graph import outlier_scores
 from ecgbench.artifacts.llm import ExplanationEmbeddings, Explanations, ExplanationSamples, ReliabilityScores
 from ecgbench.data import DetectionTask, FloatArray
 from ecgbench.specs import Panel
 from ecgbench_detectors.ecg.aggregate import scaled_ranks
-from ecgbench_detectors.ecg.graph import ExplanationGraph, outlier_scores
+from ecgbench_detectors.ecg.graph import ExplanationGraph
 from ecgbench_detectors.ecg.signals import Signal, SignalSource, area_under_margin
 
 
