@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ecgbench.artifacts.base import Artifact
 from ecgbench.artifacts.graph import Neighbours, outlier_scores
 from ecgbench.artifacts.llm import ExplanationEmbeddings
 from ecgbench.data import DetectionTask, FloatArray, IntArray
-from ecgbench.errors import INTERRUPTS, StoreError, UsageError
+from ecgbench.errors import INTERRUPTS, EcgbenchError, StoreError, UsageError
 from ecgbench.grid.evaluate import validate_scores
 from ecgbench.grid.executors.local import LocalExecutor
 from ecgbench.grid.jobs import Job, JobRunner
@@ -23,6 +22,7 @@ from ecgbench.grid.random_states import guard_random_states
 from ecgbench.grid.statuses import FailedInputError, describe_failure
 from ecgbench.grid.values import TaskValues
 from ecgbench.plugins import Plugins
+from ecgbench.profiles import Profile
 from ecgbench.progress import Reporter
 from ecgbench.scanning.evidence import NEEDS, Evidence, explanation_jobs, read_evidence, take_items
 from ecgbench.scanning.options import FULL_ROWS, Depth, ScanOptions, count_budget
@@ -41,27 +41,38 @@ class PreparedScan:
     source: Source
     options: ScanOptions
     column: DetectorColumn
-    values: TaskValues
+    profile: Profile
+    cache: Cache
 
     @property
     def n_shown(self) -> int:
         """Count the rows of the budget."""
         return count_budget(self.options.budget, len(self.source.data))
 
-    @property
-    def jobs(self) -> list[Job]:
+    def open_values(self) -> TaskValues:
+        """Return the artifacts of all rows: a scan has no truth, so the given labels are all there is."""
+        data = self.source.data
+        task = DetectionTask(data.texts, data.given_labels, data.description)
+        return TaskValues(task, SEED, self.profile, self.cache)
+
+    def build_jobs(self, values: TaskValues) -> list[Job]:
         """Return what is computed of all texts."""
-        wanted: Sequence[Artifact[object]] = (*self.column.needs, *(NEEDS if self.options.explain else ()))
-        return [Job(artifact, (self.values,)) for artifact in self.values.closure(wanted)]
+        wanted = (*self.column.needs, *(NEEDS if self.options.explain else ()))
+        return [Job(artifact, (values,)) for artifact in values.closure(wanted)]
 
     def plan(self) -> Plan:
-        """Return what the scan would take; the first rows stand for those that will be explained."""
-        top = take_items(self.values, np.arange(self.n_shown))
-        return plan_jobs(
-            [*self.jobs, *(explanation_jobs(top) if self.options.explain else ())],
-            self.values.profile,
-            cache=self.values.cache,
-        )
+        """Return what the scan would take; until there is a ranking, the first rows stand for the top ones."""
+        values = self.open_values()  # of its own: planning notes in them what is missing
+        jobs = self.build_jobs(values)
+        if self.options.explain:
+            jobs += explanation_jobs(take_items(values, self._guess_top()))
+        return plan_jobs(jobs, self.profile, cache=self.cache)
+
+    def _guess_top(self) -> IntArray:
+        try:
+            return _rank(self, self.open_values()).top
+        except EcgbenchError:  # not computed yet, or it fails, which the scan itself will say
+            return np.arange(self.n_shown)
 
     def describe(self) -> str:
         """Say what is scanned, by which detector, and how deep."""
@@ -82,8 +93,7 @@ def prepare_scan(path: Path, options: ScanOptions, plugins: Plugins, cache: Cach
     if not columns:
         raise UsageError(f"--detector {options.detector}: it needs the truth, which a file of one's own does not hold")
     columns[0].built()
-    task = DetectionTask(source.data.texts, source.data.given_labels, source.data.description)
-    return PreparedScan(source, options, columns[0], TaskValues(task, SEED, profile, cache))
+    return PreparedScan(source, options, columns[0], profile, cache)
 
 
 def compute_scan(prepared: PreparedScan, plugins: Plugins, *, reporter: Reporter) -> Scan:
@@ -91,12 +101,12 @@ def compute_scan(prepared: PreparedScan, plugins: Plugins, *, reporter: Reporter
 
     Raises StoppedEarlyError at the first artifact that fails, FailedInputError where the detector does.
     """
-    values = prepared.values
-    executor = LocalExecutor(plugins, values.cache.models, reporter)
+    values = prepared.open_values()
+    executor = LocalExecutor(plugins, prepared.cache.models, reporter)
     with contextlib.closing(executor):
-        jobs = JobRunner(values.cache, executor, reporter, fail_fast=True)
-        jobs.run(prepared.jobs)
-        ranking = _rank(prepared)
+        jobs = JobRunner(prepared.cache, executor, reporter, fail_fast=True)
+        jobs.run(prepared.build_jobs(values))
+        ranking = _rank(prepared, values)
         evidence: list[Evidence] = []
         if prepared.options.explain:
             taken = take_items(values, ranking.top)
@@ -116,8 +126,8 @@ class _Ranking:
     outlier: FloatArray | None
 
 
-def _rank(prepared: PreparedScan) -> _Ranking:
-    values, (detector, needs) = prepared.values, prepared.column.built()
+def _rank(prepared: PreparedScan, values: TaskValues) -> _Ranking:
+    detector, needs = prepared.column.built()
     task, n = values.task, len(values.task)
     try:
         with guard_random_states():
@@ -151,7 +161,7 @@ def _build_scan(prepared: PreparedScan, ranking: _Ranking, evidence: Sequence[Ev
         path=prepared.source.path,
         key=prepared.source.key,
         detector=str(prepared.column.selection),
-        profile=prepared.values.profile.name,
+        profile=prepared.profile.name,
         label_names=data.description.label_names,
         n_scanned=len(data),
         rows=rows,
