@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -58,7 +58,13 @@ def _write_csv(scan: Scan, file: IO[str]) -> None:
 
 def _write_json_lines(scan: Scan, file: IO[str]) -> None:
     for row in scan.rows:
-        file.write(json.dumps(row.as_fields(), ensure_ascii=False, allow_nan=False) + "\n")
+        file.write(_to_json_line(row.as_fields()) + "\n")
+
+
+def _to_json_line(fields: Mapping[str, Any]) -> str:
+    """Render JSON on what any reader takes for one line: some take other characters for line ends, too."""
+    line = json.dumps(fields, ensure_ascii=False, allow_nan=False)
+    return re.sub("[\x85\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
 def _render_cell(value: Any) -> Any:

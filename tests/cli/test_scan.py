@@ -5,16 +5,22 @@ from __future__ import annotations
 import csv
 import json
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from test_explain import SHOTS, FakeModels, models  # noqa: F401  # a fixture
+from test_real_run import make_cache
 from test_stopped_runs import wait_until
 
 import ecgbench
 from conftest import TOY, Outcome, Workspace
+from ecgbench import DatasetChoice, load_plugins
 from ecgbench.errors import EcgbenchError, UsageError
+from ecgbench.grid.prepare import load_dataset
+from ecgbench.store.cache import Cache
 
 COLUMNS = [
     *("rank", "row", "suspicion", "label", "proposed_label", "confidence", "agreement", "outlier"),
@@ -257,3 +263,69 @@ def test_many_classes_small_ones_duplicates_and_other_scripts_are_scanned_and_po
     assert len(huge["text"]) == 200_000
     (cell,) = [cell for cell in read_csv(workspace) if cell["row"] == "64"]
     assert len(cell["text"]) < 32_767
+
+
+def test_where_all_texts_are_explained_their_graph_says_who_is_an_outlier(
+    workspace: Workspace,
+    models: FakeModels,  # noqa: F811
+    shots: list[str],
+) -> None:
+    path = write_weather(workspace.folder)
+    done = scan(workspace, path, "--detector", "ecg[classifier_weight=0]", *shots)
+    assert done.code == 0, done.err
+    assert len(set(models.explained)) == 40
+    assert "Explanations" not in done.err
+    assert all(-1e-6 <= row["outlier"] <= 1 for row in read_json_lines(workspace))
+
+
+def test_shortcuts_are_told_of_the_file_and_of_the_rows_that_carry_them(
+    workspace: Workspace,
+    models: FakeModels,  # noqa: ARG001, F811
+    shots: list[str],
+) -> None:
+    path = write_weather(workspace.folder, n=200)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for row in range(2, 30, 2):  # texts on rain that are marked and called dry
+        lines[row] = f"{lines[row].partition(',')[0]} [batch7],dry"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    done = scan(workspace, path, "--depth", "labels", "--budget", "14", *shots)
+    assert done.code == 0, done.err
+    assert "token [batch7] with label dry: 14 items, 100% of labels disputed" in done.out
+    for row in read_json_lines(workspace):
+        assert [line.startswith("token [batch7] with label dry") for line in row["shortcuts"]] == [True]
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_rows_are_ranked_in_little_memory(workspace: Workspace) -> None:
+    path = write_weather(workspace.folder, n=100_000)
+    line = [str(path), "--text-column", "note", "--label-column", "kind", "--detector", "random", "--no-explain"]
+    code = "import atexit, resource, sys; from ecgbench.cli import main; atexit.register(lambda: print("
+    code += "resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)); main()"
+    command = [sys.executable, "-P", "-c", code, "scan", *line, *workspace.options]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert len(read_csv(workspace)) == 5000
+    assert int(done.stderr.splitlines()[-1]) < 500  # MiB
+
+
+@pytest.mark.slow
+def test_real_models_find_swapped_labels_among_movie_snippets(workspace: Workspace) -> None:
+    cache = make_cache(workspace.folder / "cache")
+    plugins = load_plugins()
+    data = load_dataset(DatasetChoice(name="movie_snippets", n=40), plugins, Cache.open(cache))
+    swapped = (3, 8, 19, 30)
+    path = workspace.folder / "snippets.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        for i, (text, label) in enumerate(zip(data.texts, data.labels.tolist(), strict=True), 1):
+            writer.writerow([text, data.description.label_names[label if i not in swapped else 1 - label]])
+    options = ["--task", "sentiment of the review", "--depth", "labels", "--budget", "10%"]
+    done = workspace.cli("scan", str(path), *options, *workspace.options)
+    assert done.code == 0, done.err
+    rows = read_json_lines(workspace)
+    assert len(rows) == 4
+    assert len({row["row"] for row in rows} & set(swapped)) >= 2
+    for row in rows:
+        assert all(span in row["text"] for span in row["evidence"])
+        assert 0 < row["confidence"] <= 1
+        assert len(row["neighbours"]) == 3
