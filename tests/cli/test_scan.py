@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from test_explain import SHOTS, FakeModels, models  # noqa: F401  # a fixture
 from test_real_run import make_cache
@@ -242,16 +244,31 @@ def test_json_tells_scripts_what_was_found_and_where_it_lies(workspace: Workspac
     assert all(Path(path).is_file() for path in said["files"].values())
 
 
+class FakeClassifier:
+    """Stand in for the trained classifier: it favours what it was trained on most."""
+
+    def prepare(self, texts: list[str]) -> list[str]:
+        return list(texts)
+
+    def train(self, examples: list[str], *, labels: Any, n_classes: int, **_: Any) -> Any:  # noqa: ARG002
+        logits = np.log1p(np.bincount(labels, minlength=n_classes))
+        return SimpleNamespace(predict=lambda examples: np.tile(logits, (len(examples), 1)))
+
+
+@pytest.mark.parametrize("depth", ["labels", "full"])
 def test_many_classes_small_ones_duplicates_and_other_scripts_are_scanned_and_pointed_out(
     workspace: Workspace,
     models: FakeModels,  # noqa: ARG001, F811
+    monkeypatch: pytest.MonkeyPatch,
+    depth: str,
 ) -> None:
+    monkeypatch.setattr("ecgbench.artifacts.classifier.load_classifier", lambda *_: FakeClassifier())
     path = workspace.folder / "mixed.csv"
     lines = ["note,kind"]
     lines += [f"слово номер {i},{('первый', 'второй', 'третий')[i % 3]}" for i in range(60)]
     lines += ["одно и то же,первый", "одно и то же,второй", "редкое слово,редкий", f"{'д' * 200_000},второй"]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    done = scan(workspace, path, "--depth", "labels", "--budget", "100%")
+    done = scan(workspace, path, "--depth", depth, "--budget", "100%")
     assert done.code == 0, done.err
     rows = read_json_lines(workspace)
     assert len(rows) == 64
