@@ -53,6 +53,11 @@ def explanation_jobs(taken: TaskValues) -> list[Job]:
     return [Job(artifact, (taken,)) for artifact in closure if isinstance(artifact, TextArtifact)]
 
 
+def explaining_models(values: TaskValues) -> frozenset[Any]:
+    """Return the settings of the models that explain."""
+    return frozenset(Explanations().resolve(values.profile).models())
+
+
 def read_evidence(values: TaskValues, taken: TaskValues, items: IntArray) -> list[Evidence]:
     """Return what is known of the items that were taken, once all is computed."""
     view = taken.view([CalibratedLabels(), Explanations(), ExplanationSamples()])

@@ -24,7 +24,14 @@ from ecgbench.grid.values import TaskValues
 from ecgbench.plugins import Plugins
 from ecgbench.profiles import Profile
 from ecgbench.progress import Reporter
-from ecgbench.scanning.evidence import NEEDS, Evidence, explanation_jobs, read_evidence, take_items
+from ecgbench.scanning.evidence import (
+    NEEDS,
+    Evidence,
+    explaining_models,
+    explanation_jobs,
+    read_evidence,
+    take_items,
+)
 from ecgbench.scanning.options import FULL_ROWS, Depth, ScanOptions, count_budget
 from ecgbench.scanning.rows import Neighbour, Scan, ScannedRow
 from ecgbench.scanning.source import Source, load_source
@@ -105,7 +112,10 @@ def compute_scan(prepared: PreparedScan, plugins: Plugins, *, reporter: Reporter
     executor = LocalExecutor(plugins, prepared.cache.models, reporter)
     with contextlib.closing(executor):
         jobs = JobRunner(prepared.cache, executor, reporter, fail_fast=True)
-        jobs.run(prepared.build_jobs(values))
+        # The language model stays loaded while the rows are ranked.
+        jobs.run(
+            prepared.build_jobs(values), keep=explaining_models(values) if prepared.options.explain else frozenset()
+        )
         ranking = _rank(prepared, values)
         evidence: list[Evidence] = []
         if prepared.options.explain:

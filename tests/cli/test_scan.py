@@ -91,6 +91,7 @@ def test_the_wrong_labels_come_first_with_all_that_speaks_against_them(
     given = {i: "wet" if (i % 2 == 0) != (i in SWAPPED) else "dry" for i in range(1, 41)}
     assert all(given[other] != row["label"] for row in rows for other in row["neighbours"])
     assert set(models.explained) == {row["text"] for row in rows}
+    assert sorted(models.loads) == ["EncoderSettings", "LlmSettings"]  # each once
     assert set(models.labelled) == {f"{'rain' if i % 2 == 0 else 'sun'} on day {i}" for i in range(1, 41)}
 
 
@@ -234,6 +235,22 @@ def test_python_gives_what_the_command_line_gives(
         ecgbench.scan(path, dept="full")  # type: ignore[call-arg]
     with pytest.raises(EcgbenchError, match="Did you mean"):
         ecgbench.scan(path, text_column="note", label_column="knd")
+
+
+def test_settings_of_the_profile_hold_here_too(
+    workspace: Workspace,
+    models: FakeModels,  # noqa: ARG001, F811
+    shots: list[str],
+) -> None:
+    path = write_weather(workspace.folder)
+    assert scan(workspace, path, "--depth", "labels", *shots, "--set", "profile.llm.samples=1").code == 0
+    assert [row["agreement"] for row in read_json_lines(workspace)] == [None, None]
+    names = {"text_column": "note", "label_column": "kind", "shots": shots[1], "depth": "labels"}
+    found = ecgbench.scan(
+        path, **names, settings={"llm.samples": 1}, out=workspace.folder / "api", cache=workspace.folder / "cache"
+    )
+    assert [row.agreement for row in found.rows] == [None, None]
+    assert found.profile == "embedded[llm.samples=1]"
 
 
 def test_json_tells_scripts_what_was_found_and_where_it_lies(workspace: Workspace) -> None:
