@@ -14,7 +14,7 @@ from conftest import PACKAGES, TOY, Workspace, install
 from ecgbench.cli.tables import NAME_WIDTH
 
 LISTINGS = ["plugins", "detectors", "noises", "metrics", "datasets"]
-COMMANDS = ["run", "plan", "explain", "inspect", *LISTINGS, "doctor", "fetch", "leaderboard"]
+COMMANDS = ["run", "plan", "explain", "inspect", "scan", *LISTINGS, "doctor", "fetch", "leaderboard"]
 
 
 def test_help_names_every_command(workspace: Workspace) -> None:
