@@ -77,13 +77,8 @@ def scan(
     chosen: dict[str, Any] = opt.given(
         text_column=text_column, label_column=label_column, task=task, shots=shots, detector=detector, profile=profile
     )
-    options = ScanOptions(
-        **chosen,
-        budget=budget,
-        depth=depth,
-        explain=explain,
-        settings=opt.read_settings(set),  # type: ignore[arg-type]
-    )
+    settings = opt.read_settings(set)
+    options = ScanOptions(**chosen, budget=budget, depth=depth, explain=explain, settings=settings)
     plugins, store = opt.load_plugins_or_warn(plugin), opt.open_cache(cache)
     with make_reporter(quiet=quiet) as reporter:
         with plugins_print_to_stderr():

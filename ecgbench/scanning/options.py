@@ -62,7 +62,7 @@ class ScanOptions:
     shots: str | Path | None = None
     budget: str | int = BUDGET
     detector: str | Selection | None = None
-    depth: Depth | Literal["labels", "full"] | None = None
+    depth: str | None = None
     explain: bool = True
     profile: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
