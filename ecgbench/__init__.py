@@ -11,7 +11,7 @@ from ecgbench._lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from ecgbench import artifacts, errors
-    from ecgbench.api import plan, run
+    from ecgbench.api import plan, run, scan
     from ecgbench.data import (
         BoolArray,
         Corruption,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ecgbench.hookspecs import hookimpl
     from ecgbench.plugins import Plugins, load_plugins
     from ecgbench.results import CellRecord, Status
+    from ecgbench.scanning.rows import Scan, ScannedRow
     from ecgbench.specs import (
         Dataset,
         DatasetContext,
@@ -74,6 +75,8 @@ __all__ = [
     "Plan",
     "Plugins",
     "Rerun",
+    "Scan",
+    "ScannedRow",
     "Selection",
     "Shot",
     "Status",
@@ -87,12 +90,13 @@ __all__ = [
     "load_plugins",
     "plan",
     "run",
+    "scan",
 ]
 
 __version__ = "0.1.0"
 
 _SOURCES = {
-    "ecgbench.api": "plan run",
+    "ecgbench.api": "plan run scan",
     "ecgbench.artifacts": "artifacts",
     "ecgbench.data": "BoolArray Corruption DetectionTask FloatArray IntArray LabeledTexts Shot TaskDescription",
     "ecgbench.errors": "DataError EcgbenchError MissingPackageError NotApplicableError UsageError errors",
@@ -104,6 +108,7 @@ _SOURCES = {
     "ecgbench.hookspecs": "hookimpl",
     "ecgbench.plugins": "Plugins load_plugins",
     "ecgbench.results": "CellRecord Status",
+    "ecgbench.scanning.rows": "Scan ScannedRow",
     "ecgbench.specs": (
         "Dataset DatasetContext DatasetSpec Detector DetectorSpec Metric MetricSpec NoiseModel NoiseModelSpec Panel"
     ),

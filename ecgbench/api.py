@@ -21,7 +21,12 @@ from ecgbench.grid.suite import Suite, load_suite, validate_suite
 from ecgbench.leaderboard import write_board
 from ecgbench.params import nest
 from ecgbench.plugins import Plugins, load_plugins
+from ecgbench.progress import SilentReporter
 from ecgbench.results import CellRecord
+from ecgbench.scanning.options import ScanArguments, ScanOptions
+from ecgbench.scanning.rows import Scan
+from ecgbench.scanning.scan import compute_scan, prepare_scan
+from ecgbench.scanning.writing import write_scan
 from ecgbench.store.cache import Cache, default_cache_folder
 
 logger = logging.getLogger(__name__)
@@ -90,6 +95,27 @@ def plan(
     store = _open(cache, create=False)
     prepared = prepare(built, loaded, store)
     return plan_grid(prepared, cache=store, results=results_file(Path(out), built), rerun=Rerun(rerun))
+
+
+def scan(
+    file: str | Path,
+    *,
+    out: str | Path = "scan",
+    cache: str | Path | None = None,
+    plugins: PluginFiles = (),
+    **options: Unpack[ScanArguments],
+) -> Scan:
+    """Rank the rows of a file by how likely their label is wrong, explain the top ones, write and return them.
+
+    `out` gets scan.csv, scan.jsonl and review.html. Raises an EcgbenchError where the file cannot be scanned, a
+    detector or one of its artifacts fails.
+    """
+    for unknown in options.keys() - ScanArguments.__annotations__.keys():
+        raise UnknownNameError("argument", unknown, ScanArguments.__annotations__)
+    loaded, chosen = _load(plugins), ScanOptions(**options)
+    found = compute_scan(prepare_scan(Path(file), chosen, loaded, _open(cache)), loaded, reporter=SilentReporter())
+    write_scan(found, Path(out))
+    return found
 
 
 def run_suite(

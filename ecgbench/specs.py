@@ -112,6 +112,15 @@ class Detector(ABC):
         """Say in words what was found on the way to the scores: lines that stand under the table."""
         return ()
 
+    def item_findings(
+        self,
+        task: DetectionTask,  # noqa: ARG002
+        artifacts: Artifacts,  # noqa: ARG002
+        items: Sequence[int],
+    ) -> Sequence[Sequence[str]]:
+        """Say in words what was found of each of these items, for `ecgbench scan`: one list of lines an item."""
+        return [()] * len(items)
+
     def inspection_needs(self) -> tuple[Artifact[Any], ...]:
         """Return the artifacts `inspect` reads; more than `needs` where more is to be shown."""
         return self.needs()

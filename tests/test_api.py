@@ -32,8 +32,9 @@ from test_import_light import HEAVY
 PUBLIC = """
     BoolArray CellRecord Corruption DataError Dataset DatasetChoice DatasetContext DatasetSpec DetectionTask Detector
     DetectorChoice DetectorSpec EcgbenchError Execution ExecutorKind FloatArray IntArray LabeledTexts Metric MetricSpec
-    MissingPackageError NoiseGrid NoiseModel NoiseModelSpec NotApplicableError Panel Plan Plugins Rerun Selection Shot
-    Status Suite TaskDescription UsageError __version__ artifacts errors hookimpl load_plugins plan run
+    MissingPackageError NoiseGrid NoiseModel NoiseModelSpec NotApplicableError Panel Plan Plugins Rerun Scan ScannedRow
+    Selection Shot Status Suite TaskDescription UsageError __version__ artifacts errors hookimpl load_plugins plan run
+    scan
 """
 PUBLIC_ARTIFACTS = """
     Arrays Artifact Artifacts CalibratedLabels ClassifierStates ComputeContext Cost CrossEncoderNli Dynamics

@@ -46,6 +46,7 @@ def imported_by(*arguments: str) -> list[str]:
             ["run", "--help"],
             ["inspect", "--help"],
             ["explain", "--help"],
+            ["scan", "--help"],
             ["new", "--help"],
             ["compare", "--help"],
         ),

@@ -7,7 +7,21 @@ import sys
 
 import typer
 
-from ecgbench.cli import cache, check, compare, doctor, explain, fetch, inspect, leaderboard, listings, new, plan, run
+from ecgbench.cli import (
+    cache,
+    check,
+    compare,
+    doctor,
+    explain,
+    fetch,
+    inspect,
+    leaderboard,
+    listings,
+    new,
+    plan,
+    run,
+    scan,
+)
 from ecgbench.cli import options as opt
 
 INTERRUPTED = 130
@@ -26,6 +40,7 @@ app.command("run")(run.run)
 app.command("plan")(plan.plan)
 app.command("inspect")(inspect.inspect)
 app.command("explain")(explain.explain)
+app.command("scan")(scan.scan)
 app.command("new")(new.new)
 app.command("check")(check.check)
 app.command("plugins")(listings.plugins)

@@ -53,7 +53,7 @@ def _print(planned: Plan, *, as_json: bool) -> None:
     typer.echo(f"{planned.n_tasks} tasks, {planned.n_cells} cells, {planned.n_due} of them to compute")
     head = ("artifact", "cached", "missing", "LLM calls", "tokens in", "tokens out", "time", "memory", "time from")
     print_table(head, [_render_job(job) for job in planned.jobs])
-    for line in _iter_totals(planned):
+    for line in iter_totals(planned):
         typer.echo(line)
 
 
@@ -72,7 +72,8 @@ def _render_job(job: PlannedJob) -> tuple[str, ...]:
     )
 
 
-def _iter_totals(planned: Plan) -> Iterator[str]:
+def iter_totals(planned: Plan) -> Iterator[str]:
+    """Yield lines on time, memory, questions and prices of a plan."""
     elsewhere = " beside that of models on a GPU or a server" if any(j.memory is None for j in planned.jobs) else ""
     yield (
         f"profile {planned.profile}: about {_render_time(planned.hours)} on one worker, without the detectors' own "

@@ -18,6 +18,16 @@ SUFFIXES = (*DELIMITERS, ".jsonl", ".parquet")
 Columns = dict[str, list[Any]]
 
 
+class MissingColumnError(DataError):
+    """Report a column that a table does not have."""
+
+    def __init__(self, path: Path, column: str, found: Sequence[str]) -> None:
+        near = difflib.get_close_matches(column, found, n=1, cutoff=0.5)
+        hint = f" Did you mean: {near[0]}?" if near else ""
+        super().__init__(f"{path} has no column {column!r}.{hint} Its columns: {', '.join(found) or 'none'}.")
+        self.column = column
+
+
 def load_columns(path: Path, wanted: Sequence[str], *, optional: Sequence[str] = ()) -> Columns:
     """Return the wanted columns, cells as Python values; a class-label column gives its names.
 
@@ -41,12 +51,10 @@ def load_columns(path: Path, wanted: Sequence[str], *, optional: Sequence[str] =
 
 
 def validate_columns(path: Path, wanted: Sequence[str], found: Sequence[str]) -> None:
-    """Raise DataError for the first wanted column that is not among those found."""
+    """Raise MissingColumnError for the first wanted column that is not among those found."""
     for name in wanted:
         if name not in found:
-            near = difflib.get_close_matches(name, found, n=1, cutoff=0.5)
-            hint = f" Did you mean: {near[0]}?" if near else ""
-            raise DataError(f"{path} has no column {name!r}.{hint} Its columns: {', '.join(found) or 'none'}.")
+            raise MissingColumnError(path, name, found)
 
 
 def _validate_text(path: Path) -> None:
@@ -76,7 +84,7 @@ def _find_delimiter(path: Path, suffix: str) -> str:
 
 def _validate_rows(path: Path, delimiter: str, wanted: Sequence[str]) -> list[str]:
     """Return the header; DataError for missing columns and for rows of another length, which would shift them."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file, _any_field_size():
         reader = csv.reader(file, delimiter=delimiter)
         try:
             header = next(reader)
@@ -88,6 +96,16 @@ def _validate_rows(path: Path, delimiter: str, wanted: Sequence[str]) -> list[st
         except csv.Error as error:
             raise DataError(f"cannot read line {reader.line_num} of {path}: {error}") from error
     return header
+
+
+@contextmanager
+def _any_field_size() -> Iterator[None]:
+    """Let the csv module read cells of any length for a while: its own limit is 131,072 characters."""
+    limit = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _read(

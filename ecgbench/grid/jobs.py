@@ -52,13 +52,13 @@ class JobRunner:
     _warned: set[Artifact[Any]] = field(default_factory=set)
     _used: TokenUsage = field(default_factory=TokenUsage)
 
-    def run(self, jobs: Sequence[Job]) -> None:
-        """Compute all missing values; models are freed after the last job that loads them."""
+    def run(self, jobs: Sequence[Job], *, keep: frozenset[Any] = frozenset()) -> None:
+        """Compute all missing values; models are freed after the last job that loads them, but for those to `keep`."""
         for position, job in enumerate(jobs):
             with guard_random_states():  # requests, assembly and derived values are plugin code in this process
                 self._run_job(job)
             later = (settings for job in jobs[position + 1 :] for settings in job.artifact.models())
-            self.executor.release(keep=frozenset(later))
+            self.executor.release(keep=keep.union(later))
             for task in job.tasks:
                 task.forget()
 

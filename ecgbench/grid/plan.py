@@ -133,15 +133,21 @@ def plan_grid(grid: Grid, *, cache: Cache, results: Path, rerun: Rerun = Rerun.M
     cells = build_cells(grid)
     known = read_known(results)
     due = [cell for cell in cells if is_due(known.get(cell.blank.cell_key), rerun)]
-    estimator = _Estimator(
-        cache,
-        Calibration(cache.folder / CALIBRATION_FILE).read(),
-        frozenset(cache.rows.counts()),
-        retry_failed=rerun is not Rerun.MISSING,
-    )
-    jobs = [estimator.plan_or_warn(job) for job in build_jobs(due, build_values(grid, cache))]
-    found = tuple(job for job in jobs if job is not None)
+    jobs = build_jobs(due, build_values(grid, cache))
+    found = _estimate(jobs, cache, retry_failed=rerun is not Rerun.MISSING)
     return Plan(grid.profile.name, Prices.of(grid.profile), len(cells), len(due), len(grid.rows), found)
+
+
+def plan_jobs(jobs: Sequence[Job], profile: Profile, *, cache: Cache) -> Plan:
+    """Return what the jobs of one task and one detector would take, given the cache."""
+    return Plan(profile.name, Prices.of(profile), 1, 1, 1, _estimate(jobs, cache, retry_failed=False))
+
+
+def _estimate(jobs: Sequence[Job], cache: Cache, *, retry_failed: bool) -> tuple[PlannedJob, ...]:
+    measured = Calibration(cache.folder / CALIBRATION_FILE).read()
+    estimator = _Estimator(cache, measured, frozenset(cache.rows.counts()), retry_failed=retry_failed)
+    planned = [estimator.plan_or_warn(job) for job in jobs]
+    return tuple(job for job in planned if job is not None)
 
 
 @dataclass(frozen=True)

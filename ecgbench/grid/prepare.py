@@ -75,9 +75,7 @@ def prepare(
 
     What a plugin gets wrong is no UsageError: its row or column holds the Failure.
     """
-    batch_size(1)  # what the environment says of it would otherwise be refused artifact by artifact
-    profile = find_profile(suite.profile, suite.settings)
-    columns = tuple(_iter_columns(suite, plugins, profile))
+    profile, columns = prepare_columns(suite, plugins)
     noises = [_build_noise(noise, plugins) for noise in suite.noises]
     datasets = [_try_loading(choice, plugins, cache, offline=offline, reporter=reporter) for choice in suite.datasets]
     rows: dict[str, TaskRow] = {}
@@ -87,6 +85,13 @@ def prepare(
                 if str(condition) not in rows:
                     rows[str(condition)] = _build_row(condition, dataset.data, noise.model)
     return Grid(suite, profile, tuple(rows.values()), columns)
+
+
+def prepare_columns(suite: Suite, plugins: Plugins) -> tuple[Profile, tuple[DetectorColumn, ...]]:
+    """Return a suite's profile and detectors; raises UsageError."""
+    batch_size(1)  # what the environment says of it would otherwise be refused artifact by artifact
+    profile = find_profile(suite.profile, suite.settings)
+    return profile, tuple(_iter_columns(suite, plugins, profile))
 
 
 def load_dataset(

@@ -91,11 +91,12 @@ def needs_stable(subject: Subject) -> Seen:
 
 @check()
 def undeclared_artifact_refused(subject: Subject) -> Seen:
-    """score() and findings() read only what needs() declares, inspect() only what inspection_needs() does."""
+    """score() and both findings read only what needs() declares, inspect() only what inspection_needs() does."""
     detector, task = subject.instance, _draw_fitting(subject)
     view, shown = _view(detector.needs(), task), _view(detector.inspection_needs(), task)
-    for act in (lambda: _score(detector, task, view), lambda: detector.findings(task, view)):
-        _ignore_refusal(act)
+    _ignore_refusal(lambda: _score(detector, task, view))
+    _ignore_refusal(lambda: detector.findings(task, view))
+    _ignore_refusal(lambda: detector.item_findings(task, view, [0]))
     _ignore_refusal(lambda: detector.inspect(task, shown))
     return next(iter([*view.refused, *shown.refused]), None)
 

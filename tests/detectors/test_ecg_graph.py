@@ -11,7 +11,7 @@ from ecg_inputs import draw_graph, draw_inputs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecgbench.artifacts.graph import KnnGraph
+from ecgbench.artifacts.graph import KnnGraph, outlier_scores
 from ecgbench.artifacts.llm import ReliabilityScores
 from ecgbench.data import FloatArray, IntArray
 from ecgbench_detectors.ecg.graph import (
@@ -21,7 +21,6 @@ from ecgbench_detectors.ecg.graph import (
     label_support,
     nearest_similarity,
     neighbourhood_surprise,
-    outlier_scores,
 )
 
 

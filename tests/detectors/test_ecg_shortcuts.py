@@ -142,3 +142,21 @@ def test_every_discovery_lies_under_the_threshold_it_names() -> None:
         assert found
         assert all(s.p_value <= s.threshold < fdr for s in found)
         assert "threshold" in found[0].describe(("bad", "good"))
+
+
+def test_a_shortcut_is_told_of_the_texts_that_carry_it_with_its_label() -> None:
+    texts, labels, doubts, _ = draw_texts(np.random.default_rng(0), n=800, n_classes=2, marked=True)
+    found = discover_shortcuts(texts, labels, as_probabilities(doubts, labels, 2))
+    for text, label, carries in zip(texts, labels.tolist(), found.carries, strict=True):
+        told = found.carried_by(text, label)
+        assert bool(told) == bool(carries)
+        assert all(s.label == label and s.token in text for s in told)
+
+
+def test_a_phrase_is_told_whatever_punctuation_stands_in_it() -> None:
+    parts = tuple(shortcuts.Shortcut(token, 0, 9, 0.9, 1e-9, 1e-3) for token in ("in the end", "the end"))
+    found = shortcuts.Discovery(parts, parts[:1], np.zeros(0), np.zeros(0, dtype=np.bool_))
+    assert found.carried_by("It was, In the ... end, dull", 0) == parts[:1]
+    assert found.carried_by("The end was dull", 0) == parts[1:]
+    assert found.carried_by("The ending was dull", 0) == ()
+    assert found.carried_by("It was, in the end, dull", 1) == ()

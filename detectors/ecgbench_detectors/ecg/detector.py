@@ -94,6 +94,12 @@ class Ecg(Detector):
             return [describe_adaptive(signals)]
         return [describe_fixed(signals, self.weights if self.aggregation == "fixed" else DEFAULT_WEIGHTS)]
 
+    def item_findings(self, task: DetectionTask, artifacts: Artifacts, items: Sequence[int]) -> Sequence[Sequence[str]]:
+        """Describe the shortcuts that each item carries with its given label; only the discovery looks for any."""
+        if self.aggregation != "discovery":
+            return [()] * len(items)
+        return self._discovering.item_findings(task, artifacts, items)
+
     def inspection_needs(self) -> tuple[Artifact[Any], ...]:
         """Declare what the scores and all signals are computed from."""
         return tuple(dict.fromkeys((*self.needs(), *inspection_needs(self._graph, self._sources()))))

@@ -57,6 +57,11 @@ class Discovering:
         weights = ", ".join(f"{name} {weight:.2f}" for name, weight in pool.weights.items())
         return [*shortcuts, *trust, *([f"weights in log-odds: {weights}"] if len(pool.weights) > 1 else [])]
 
+    def item_findings(self, task: DetectionTask, artifacts: Artifacts, items: Sequence[int]) -> list[tuple[str, ...]]:
+        """Describe the shortcuts that each of these items carries with its given label."""
+        found, names = artifacts[Shortcuts(self.fdr)], task.description.label_names
+        return [tuple(s.describe(names) for s in found.carried_by(task.texts[i], int(task.labels[i]))) for i in items]
+
     def _fill_pool(self, task: DetectionTask, artifacts: Artifacts) -> _Pool:
         sources, fixed = {"language model": artifacts[CalibratedLabels()]}, {"language model": 1.0}
         if self.graph_weight != 0:

@@ -16,7 +16,6 @@ from ecgbench.data import BoolArray, DetectionTask, FloatArray, IntArray
 TEMPERATURE = 0.07
 LEAST_SIMILARITY = 0.35
 SMOOTHING = 1e-3
-OUTLIER_NEIGHBOURS = 5
 
 
 @dataclass(frozen=True)
@@ -110,9 +109,3 @@ def neighbourhood_surprise(posterior: FloatArray, labels: IntArray) -> FloatArra
 def nearest_similarity(graph: KnnGraph) -> FloatArray:
     """Return the similarity of each item's nearest neighbour, shape (n,), clipped to [0, 1]; 0 without any."""
     return np.asarray(np.minimum(graph.similarities.max(axis=1, initial=0.0).astype(np.float64), 1.0))
-
-
-def outlier_scores(graph: KnnGraph) -> FloatArray:
-    """Return 1 - mean similarity to the 5 nearest neighbours, shape (n,), higher = further out; 1 without any."""
-    nearest = graph.similarities[:, :OUTLIER_NEIGHBOURS].astype(np.float64)
-    return np.asarray(1.0 - nearest.sum(axis=1) / max(nearest.shape[1], 1))

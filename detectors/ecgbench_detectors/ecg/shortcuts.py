@@ -67,6 +67,14 @@ class Discovery:
     signal: FloatArray
     carries: BoolArray
 
+    def carried_by(self, text: str, label: int) -> tuple[Shortcut, ...]:
+        """Return the essential shortcuts that a text with this given label holds, else the first other one."""
+        essential, others = (
+            [s for s in found if s.label == label and _holds(text, s.token)]
+            for found in (self.essential, self.shortcuts)
+        )
+        return tuple(essential or others[:1])
+
 
 @dataclass(frozen=True)
 class Shortcuts(TaskArtifact[Discovery]):
@@ -116,6 +124,13 @@ def discover_shortcuts(
 def is_disputed(probabilities: FloatArray, labels: IntArray) -> BoolArray:
     """Say where another label is likelier than the given one, shape (n,)."""
     return np.asarray(probabilities.max(axis=1) > probabilities[np.arange(len(labels)), labels])
+
+
+def _holds(text: str, phrase: str) -> bool:
+    """Tell whether the tokens of a phrase stand in a text side by side, punctuation between them or not."""
+    tokens = re.findall(TOKEN, text.lower())
+    words = [token for token in tokens if re.search(r"\w", token)]
+    return any(f" {phrase} " in f" {' '.join(own)} " for own in (tokens, words))
 
 
 def _iter_essential(found: Sequence[tuple[Shortcut, IntArray]], texts: Sequence[str]) -> Iterator[Shortcut]:
