@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from ecgbench.cli import cache, check, doctor, explain, fetch, inspect, leaderboard, listings, new, plan, run
+from ecgbench.cli import cache, check, clean, doctor, explain, fetch, inspect, leaderboard, listings, new, plan, run
 from ecgbench.cli import options as opt
 
 INTERRUPTED = 130
@@ -26,6 +26,7 @@ app.command("run")(run.run)
 app.command("plan")(plan.plan)
 app.command("inspect")(inspect.inspect)
 app.command("explain")(explain.explain)
+app.command("clean")(clean.clean)
 app.command("new")(new.new)
 app.command("check")(check.check)
 app.command("plugins")(listings.plugins)
