@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from ecgbench.downstream_results import DOWNSTREAM_FOLDER, read_downstream_folder
 from ecgbench.errors import EcgbenchError
 from ecgbench.leaderboard.board import AUROC, Estimate, Group, Row, Table, build_tables, descending
+from ecgbench.leaderboard.downstream import render_downstream
 from ecgbench.leaderboard.expected import render_mark
 from ecgbench.leaderboard.notes import render_notes
 from ecgbench.leaderboard.text import escape, render_pipe_table
@@ -87,7 +89,8 @@ def render_seconds(seconds: float | None) -> str:
 
 
 def _render_folder(folder: Path) -> bytes:
-    return render_board(read_results_folder(folder / RESULTS_FOLDER)).encode("utf-8")
+    downstream = render_downstream(read_downstream_folder(folder / DOWNSTREAM_FOLDER))
+    return (render_board(read_results_folder(folder / RESULTS_FOLDER)) + downstream).encode("utf-8")
 
 
 def _titles(tables: list[Table]) -> dict[Group, str]:

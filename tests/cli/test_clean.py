@@ -202,7 +202,7 @@ def test_a_write_that_fails_leaves_no_part_of_a_file(workspace: Workspace, monke
     path = write_file(workspace.folder, ".csv")
     scan = write_scan(workspace.folder, labels_of(path))
 
-    def fail(self: Path, target: Path) -> Path:
+    def fail(*_: Path) -> Path:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", fail)
