@@ -69,7 +69,7 @@ class DownstreamRecord:
         params = (canonical_json(self.noise_params), canonical_json(self.cleaner_params))
         task = (self.dataset, self.n, self.profile, self.data_key, self.noise, self.rate, self.seed)
         seeds = canonical_json(list(self.training_seeds))
-        return (*task, *params, self.cleaner, self.action, self.share, seeds, self.validation_key)
+        return (*task, *params, self.cleaner, self.control, self.action, self.share, seeds, self.validation_key)
 
     def to_json_line(self) -> str:
         """Render the record as canonical JSON on one line, with its newline."""

@@ -46,18 +46,17 @@ class _Group(NamedTuple):
 
 @dataclass(frozen=True)
 class DownstreamRow:
-    """One way of cleaning in one group: its records by seed, and the seeds that others of the group have."""
+    """One way of cleaning in one group: its records by seed, and the seeds that others of the group have.
+
+    Of a control the harness itself chose the items.
+    """
 
     name: str
+    is_control: bool
     action: str
     share: float
     records: tuple[DownstreamRecord, ...]
     seeds: tuple[int, ...]
-
-    @property
-    def is_control(self) -> bool:
-        """Say whether the harness itself chose the items."""
-        return any(record.control for record in self.records)
 
     @property
     def status(self) -> str:
@@ -129,10 +128,10 @@ def _name_cell(row: DownstreamRow) -> str:
 
 def _build_table(group: _Group, records: Sequence[DownstreamRecord]) -> DownstreamTable:
     seeds = tuple(sorted({record.seed for record in records}))
-    by_row: dict[tuple[str, str, float], list[DownstreamRecord]] = {}
+    by_row: dict[tuple[str, bool, str, float], list[DownstreamRecord]] = {}
     for record in records:
         name = render_name(record.cleaner, record.cleaner_params)
-        by_row.setdefault((name, record.action, record.share), []).append(record)
+        by_row.setdefault((name, record.control, record.action, record.share), []).append(record)
     rows = [DownstreamRow(*key, tuple(sorted(own, key=lambda r: r.seed)), seeds) for key, own in by_row.items()]
     return DownstreamTable(_title(group, records), tuple(sorted(rows, key=_rank)))
 

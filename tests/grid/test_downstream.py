@@ -380,3 +380,24 @@ def test_relabelling_follows_the_language_model_where_its_artifacts_are_there(
     assert sum(relabelled.held_back.values()) >= 12 - relabelled.n_changed
     assert found["oracle", "relabel", 0.2].n_repaired == [12]
     assert ("random", "relabel", 0.2) not in found
+
+
+@pytest.mark.slow
+def test_the_real_classifier_is_trained_again_on_real_texts(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(validating, "LIMIT", 100)
+    options = ("--noise", "artifact_aligned", "--rate", "0.2", "--n", "80", "--downstream-seeds", "0")
+    done = workspace.run("random", *options, "--downstream-top", "10%", dataset="movie_snippets")
+    assert done.code == 0, done.err
+    found = downstream_records(workspace)
+    assert Counter((r.cleaner, r.control, r.action) for r in found) == {
+        ("none", True, "none"): 1,
+        ("random", True, "remove"): 1,
+        ("oracle", True, "remove"): 1,
+        ("random", False, "remove"): 1,  # the detector of that name
+    }
+    for record in found:
+        assert record.accuracy["untouched"] == record.accuracy["stripped"]
+        assert record.accuracy["swapped"] != record.accuracy["untouched"]
+        assert record.accuracy["untouched"][0] > 0.5

@@ -39,7 +39,7 @@ def read_proposals(values: TaskValues, artifacts: Iterable[Artifact[Any]]) -> Pr
     assert sampled is not None
     probabilities = values.load(calibrated)
     labels = np.asarray(probabilities.argmax(axis=1), dtype=np.int64)
-    samples: Sequence[Samples] = values.load(sampled)
+    samples = values.load(sampled)
     names = values.task.description.label_names
     stated = [names[label] for label in labels]
     unknown = np.full(len(labels), np.nan)
