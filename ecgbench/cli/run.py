@@ -52,7 +52,7 @@ def run(
     from ecgbench.leaderboard import write_board
 
     rerun, execution = arguments.read_rerun(), arguments.read_execution()
-    check = _read_downstream(downstream, downstream_top, downstream_seeds)
+    check = _read_downstream(downstream, downstream_top, downstream_seeds, quiet=arguments.quiet)
     plugins = arguments.load_plugins()
     built = arguments.grid.build(plugins)
     store = opt.open_cache(arguments.cache)
@@ -71,7 +71,7 @@ def run(
         raise typer.Exit(1)
 
 
-def _read_downstream(wanted: bool, top: str | None, seeds: str | None) -> DownstreamCheck | None:
+def _read_downstream(wanted: bool, top: str | None, seeds: str | None, *, quiet: bool) -> DownstreamCheck | None:
     """Return the downstream check that was asked for, by the flag or by its settings; raises UsageError."""
     if not wanted and top is None and seeds is None:
         return None
@@ -84,7 +84,7 @@ def _read_downstream(wanted: bool, top: str | None, seeds: str | None) -> Downst
     chosen = (
         DEFAULT_SEEDS if seeds is None else tuple(opt.read_whole(s, "--downstream-seeds") for s in split_list(seeds))
     )
-    return DownstreamCheck(Downstream(shares, chosen), announce=lambda said: typer.echo(said, err=True))
+    return DownstreamCheck(Downstream(shares, chosen), lambda said: None if quiet else typer.echo(said, err=True))
 
 
 def _print_downstream(results: Path, *, as_json: bool) -> bool:

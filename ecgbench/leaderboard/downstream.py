@@ -118,7 +118,7 @@ def _counts(row: DownstreamRow) -> tuple[list[int], list[int], list[int]]:
 
 
 def _render_table(table: DownstreamTable) -> str:
-    lines = [[_name_cell(row), *map(escape, render_cells(row)[1:])] for row in table.rows]
+    lines = [[_name_cell(row), *render_cells(row)[1:]] for row in table.rows]
     return "\n".join([f"### {escape(table.title)}\n", *render_pipe_table(HEADING, lines, n_left=2), ""])
 
 

@@ -243,6 +243,7 @@ def test_a_run_measures_each_detector_beside_the_controls(counting: Workspace) -
     assert none.accuracy["untouched"] == none.accuracy["stripped"] == [1.0, 1.0]
     assert none.accuracy["swapped"] < [0.5, 0.5]  # it fell for the shortcut
     assert oracle.accuracy["swapped"] == [1.0, 1.0]  # which is gone with the wrong labels
+    assert "downstream: at most 18 trainings once the cells are done" in done.err
     # The votes find all wrong labels: as the oracle, with which they share their trainings.
     assert "downstream: 14 trainings (9 ways of cleaning, 2 training seeds, equal ones once), 0 of them" in done.err
 
@@ -273,6 +274,7 @@ def test_equal_selections_train_once_and_nothing_is_trained_twice(counting: Work
     first = downstream_records(counting)
     again = counting.run(*command, dataset=TOY)
     assert again.code == 0
+    assert "downstream: everything is measured already" in again.err
     assert len(WordCounts.trainings) == 2 * 4
     assert downstream_records(counting) == first
     (counting.folder / "out" / "downstream" / "toy.jsonl").unlink()
@@ -336,6 +338,7 @@ def test_a_dataset_without_a_rest_is_told_before_anything_is_computed(counting: 
     [
         (("--downstream-top", "5"), "cannot read the share '5'; give a percentage"),
         (("--downstream-top", "5%,5%"), "downstream shares are 0.05, 0.05; give each once"),
+        (("--downstream-top", "100%"), "downstream shares are 1.0; give shares between 0 and 1"),
         (("--downstream-seeds", "one"), "--downstream-seeds: 'one' is not a whole number"),
         (("--downstream-seeds", ","), "downstream training seeds are none; give each once"),
     ],
@@ -355,7 +358,8 @@ def test_the_board_shows_what_cleaning_brings_and_is_fresh(counting: Workspace) 
 
 
 def test_json_stays_one_array_of_cell_records(counting: Workspace) -> None:
-    done = counting.run("toy_votes", *MARKED_RUN, "--downstream", "--json", dataset=TOY)
+    done = counting.run("toy_votes", *MARKED_RUN, "--downstream", "--json", "--quiet", dataset=TOY)
+    assert done.err == ""
     assert {row["detector"] for row in json.loads(done.out)} >= {"toy_votes", "oracle"}
 
 

@@ -52,8 +52,14 @@ class Downstream:
         for name, values in (("shares", self.shares), ("training seeds", self.training_seeds)):
             if not values or len(set(values)) < len(values):
                 raise UsageError(f"downstream {name} are {', '.join(map(str, values)) or 'none'}; give each once")
-        if not all(0 < share <= 1 for share in self.shares):
-            raise UsageError(f"downstream shares are {self.shares}; give shares above 0 and up to 1")
+        if not all(0 < share < 1 for share in self.shares):
+            raise UsageError(f"downstream shares are {', '.join(map(str, self.shares))}; give shares between 0 and 1")
+
+    def count_at_most(self, grid: Grid) -> int:
+        """Return how many trainings a grid takes where every cell is ok and no two rankings agree."""
+        n = len(grid.columns)
+        a_share = (n + 2) + (n + 1) * has_proposals(_artifacts(grid))
+        return len(grid.rows) * (1 + len(self.shares) * a_share) * len(self.training_seeds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +183,7 @@ class RowPlanner:
         return dataset_key(self.validation)
 
     def _read_proposals(self) -> Proposals | None:
-        artifacts: list[Artifact[Any]] = [a for column in self.grid.columns for a in column.closure]
+        artifacts = _artifacts(self.grid)
         if not has_proposals(artifacts):
             return None
         values = TaskValues(self.task.task, self.row.condition.seed, self.grid.profile, self.cache)
@@ -186,3 +192,8 @@ class RowPlanner:
         except EcgbenchError as error:
             logger.warning("no relabelling on %s: %s", self.row.condition, error)
             return None
+
+
+def _artifacts(grid: Grid) -> list[Artifact[Any]]:
+    """Return what the detectors of a grid need, and what that is computed from."""
+    return [artifact for column in grid.columns for artifact in column.closure]

@@ -43,6 +43,7 @@ class DownstreamCheck:
     ) -> DownstreamRun:
         """Draw the validation items before anything is computed; raises UsageError where none are left."""
         validations = load_validations(grid, plugins, cache, offline=offline, reporter=options.reporter)
+        self.announce(f"downstream: at most {self.downstream.count_at_most(grid)} trainings once the cells are done")
         return DownstreamRun(grid, plugins, cache, self.downstream, validations, options, self.announce)
 
 
@@ -103,6 +104,9 @@ class DownstreamRun:
 
     def _tell(self, plans: Sequence[RowPlan], due: Sequence[Sequence[Variant]]) -> None:
         """Say how many trainings there are, how many of them are done, and about how long the others take."""
+        if not any(due):
+            self.announce("downstream: everything is measured already")
+            return
         items: dict[str, int] = {}
         n_missing, seconds = 0, 0.0
         measured = Calibration(self.cache.folder / CALIBRATION_FILE).read()
