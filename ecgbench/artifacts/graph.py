@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecgbench.artifacts.base import Arrays, Artifact, Artifacts, TaskArtifact
-from ecgbench.data import DetectionTask, IntArray
+from ecgbench.data import DetectionTask, FloatArray, IntArray
 from ecgbench.engines.context import ComputeContext
 from ecgbench.engines.knn import measure_recall, nearest_neighbours
 from ecgbench.profiles import KnnSettings, Profile
@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 LEAST_RECALL = 0.95
 """Below it a run warns."""
+OUTLIER_NEIGHBOURS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,3 +86,9 @@ class Neighbours(TaskArtifact[KnnGraph]):
     def unpack(self, arrays: Arrays) -> KnnGraph:
         """Rebuild the graph."""
         return KnnGraph(arrays["indices"], arrays["similarities"], float(arrays["recall"]))
+
+
+def outlier_scores(graph: KnnGraph) -> FloatArray:
+    """Return 1 - mean similarity to the 5 nearest neighbours, shape (n,), higher = further out; 1 without any."""
+    nearest = graph.similarities[:, :OUTLIER_NEIGHBOURS].astype(np.float64)
+    return np.asarray(1.0 - nearest.sum(axis=1) / max(nearest.shape[1], 1))

@@ -32,6 +32,7 @@ class Cleaning:
     top: int
     held_back: Mapping[Guard, int] = field(default_factory=dict)
     n_held_back: int = 0
+    asked: int = 0
 
     @property
     def n_dropped(self) -> int:
@@ -55,11 +56,11 @@ def decide_by_review(path: Path, table: LabelTable, *, scan: Path | None = None)
 def decide_by_scan(path: Path, table: LabelTable, *, share: float, action: Action) -> Cleaning:
     """Return what becomes of the most suspicious share of a table's rows, less those that a guard holds back.
 
-    Rows held back are not made up for by less suspicious ones. Raises DataError where the scan holds too few rows.
+    Rows held back are not made up for by less suspicious ones. Of a scan with fewer rows all are looked at; `asked`
+    then tells how many there would have been. Raises DataError.
     """
-    scan, top = read_scan(path, table), count_top(share, len(table))
-    if top > len(scan):
-        raise DataError(f"{path} holds {len(scan)} rows, the top {100 * share:g}% are {top}; give a smaller --top")
+    scan, asked = read_scan(path, table), count_top(share, len(table))
+    top = min(asked, len(scan))
     masks = find_held_back(scan.evidence, action)
     held = [any(mask[at] for mask in masks.values()) for at in range(top)]
     changes = {
@@ -68,7 +69,7 @@ def decide_by_scan(path: Path, table: LabelTable, *, share: float, action: Actio
         if not held[at]
     }
     counts = {guard: int(mask[:top].sum()) for guard, mask in masks.items()}
-    return Cleaning(str(action), changes, top, counts, sum(held))
+    return Cleaning(str(action), changes, top, counts, sum(held), asked)
 
 
 def _name_new(scan: Scan, at: int, table: LabelTable, path: Path) -> str:
@@ -127,7 +128,7 @@ def build_report(table: LabelTable, cleaning: Cleaning, out: Path) -> dict[str, 
         "held_back": cleaning.n_held_back,
         "held_back_by": {str(guard): n for guard, n in cleaning.held_back.items()},
         "classes": {
-            name: {"before": before_counts[name], "after": after_counts[name]} for name in sorted(before_counts)
+            name: {"before": before_counts[name], "after": after_counts[name]} for name in sorted(before_counts) if name
         },
         "changes": [
             {"row": row, "label": table.labels[row - 1], "new_label": label}

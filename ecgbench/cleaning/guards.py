@@ -45,7 +45,7 @@ class Guard(StrEnum):
 
 _REASONS = {
     Guard.SAME_LABEL: "the language model proposes the given label",
-    Guard.CONFIDENCE: f"its confidence is below {LEAST_CONFIDENCE}",
+    Guard.CONFIDENCE: f"its confidence is below {LEAST_CONFIDENCE}, or not known",
     Guard.AGREEMENT: f"fewer than {LEAST_AGREEMENT:.0%} of the drawn explanations agree, or none was drawn",
     Guard.OUTLIER: f"the explanation is an outlier, above the {OUTLIER_PERCENTILE}th percentile",
     Guard.DYNAMICS: f"the classifier learned the given label with ease, above the {DYNAMICS_PERCENTILE}th percentile",

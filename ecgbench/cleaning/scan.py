@@ -48,7 +48,7 @@ def read_scan(path: Path, table: LabelTable) -> Scan:
                 f"row {row} of {table.path} has the label {table.labels[row - 1]!r}, in {path} it has "
                 f"{str(values['label'])!r}; {OTHER_FILE}"
             )
-    proposed = tuple(str(values["proposed_label"]) for values in lines)
+    proposed = tuple(str(values["proposed_label"] or "") for values in lines)  # none without a language model
     is_disputed = np.array([name != str(values["label"]) for name, values in zip(proposed, lines, strict=True)])
     signals = (_column(path, lines, name) for name in ("confidence", "agreement", "outlier", "aum"))
     return Scan(tuple(rows), proposed, Evidence(is_disputed, *signals))

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ecgbench.datasets._columns import to_names
+from ecgbench.datasets._columns import to_name
 from ecgbench.datasets._tables import DELIMITERS, find_delimiter, load_columns
 from ecgbench.errors import DataError
 
@@ -23,7 +23,7 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, eq=False)
 class LabelTable(ABC):
-    """The rows of a file; `labels` are their names as the file dataset reads them."""
+    """The rows of a file; `labels` are their names as the file dataset reads them, empty where a row has none."""
 
     path: Path
     label_column: str
@@ -40,7 +40,8 @@ class LabelTable(ABC):
             raise DataError(
                 f"{self.path} has {len(self)} rows, but {len(found)} lines that hold one: write one row a line"
             )
-        return dict(reversed(list(zip(self.labels, found, strict=True))))
+        pairs = zip(self.labels, found, strict=True)
+        return dict(reversed([(label, cell) for label, cell in pairs if label]))
 
     @abstractmethod
     def render(self, changes: Changes) -> bytes:
@@ -67,9 +68,13 @@ class SeparatedTable(LabelTable):
                 yield line
 
         records = []
-        for fields in csv.reader(lines(), delimiter=self._delimiter):
-            records.append(("".join(taken), fields))
-            taken.clear()
+        limit = csv.field_size_limit(2**31 - 1)
+        try:
+            for fields in csv.reader(lines(), delimiter=self._delimiter):
+                records.append(("".join(taken), fields))
+                taken.clear()
+        finally:
+            csv.field_size_limit(limit)
         return records
 
     @cached_property
@@ -162,7 +167,7 @@ class ParquetTable(LabelTable):
 
 def load_table(path: Path, label_column: str) -> LabelTable:
     """Read a file as the file dataset does; raises DataError where that could not."""
-    labels = to_names(path, label_column, load_columns(path, [label_column])[label_column])
+    labels = [to_name(cell) for cell in load_columns(path, [label_column])[label_column]]
     suffix = path.suffix.lower()
     kind = SeparatedTable if suffix in DELIMITERS else JsonTable if suffix == ".jsonl" else ParquetTable
     return kind(path, label_column, labels)

@@ -54,6 +54,11 @@ def clean(
     check_out(file, chosen, overwrite=overwrite)
     cleaning = _decide(table, decisions, scan, top=top, action=action)
     report = apply_cleaning(table, cleaning, chosen)
+    if cleaning.asked > cleaning.top:
+        said = (
+            f"the scan holds {cleaning.top} rows, the top of {len(table)} rows are {cleaning.asked}: scan more of them"
+        )
+        typer.echo(f"warning: {said}", err=True)
     if json:
         typer.echo(opt.to_json(report))
         return

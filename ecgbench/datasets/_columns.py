@@ -91,7 +91,7 @@ def join_pairs(first: tuple[str, Sequence[str]], second: tuple[str, Sequence[str
 
 def to_names(where: str | Path, column: str, cells: Sequence[Any]) -> list[str]:
     """Return label names: strings without outer white space, whole numbers without a decimal point."""
-    names = [_to_name(cell) for cell in cells]
+    names = [to_name(cell) for cell in cells]
     _refuse_rows(where, column, "no label", [i for i, name in enumerate(names, 1) if not name])
     return names
 
@@ -101,7 +101,7 @@ def to_known_labels(where: str | Path, column: str, cells: Sequence[Any], names:
     known = {"": -1, "-1": -1}
     for i, name in enumerate(names):
         known[name] = known[str(i)] = i
-    found = [_to_name(cell) for cell in cells]
+    found = [to_name(cell) for cell in cells]
     other = next((name for name in found if name not in known), None)
     if other is not None:
         raise DataError(f"column {column!r} of {where} holds the label {other!r}; it may hold: {', '.join(names)}")
@@ -133,7 +133,8 @@ def to_indices(cells: Sequence[str], names: Sequence[str]) -> IntArray:
     return np.array([index[cell] for cell in cells], dtype=np.int64)
 
 
-def _to_name(cell: Any) -> str:
+def to_name(cell: Any) -> str:
+    """Return a label's name, "" where there is none."""
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return ""
     if isinstance(cell, float) and cell.is_integer():

@@ -102,7 +102,7 @@ def render_cells(row: DownstreamRow) -> list[str]:
     is_none = row.action == NOTHING
     counts = [ABSENT] * 3 if is_none else [_mean(values) for values in _counts(row)]
     return [
-        row.name,
+        f"{row.name} {CONTROL_MARK}" if row.is_control else row.name,
         ABSENT if is_none else row.action,
         ABSENT if is_none else f"{100 * row.share:g}%",
         *counts,

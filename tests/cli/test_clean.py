@@ -281,11 +281,24 @@ def test_a_scan_that_does_not_fit_is_told_in_one_line(workspace: Workspace, chan
     assert said.format(file=path, scan=scan) in done.error
 
 
-def test_a_scan_of_fewer_rows_than_the_top_is_refused(workspace: Workspace) -> None:
+def test_of_a_scan_of_fewer_rows_than_the_top_all_are_looked_at_and_it_is_told(workspace: Workspace) -> None:
     path = write_file(workspace.folder, ".csv")
     scan = write_scan(workspace.folder, labels_of(path)[:2])
-    said = workspace.cli("clean", str(path), "--scan", scan, "--top", "100%").error
-    assert "holds 2 rows, the top 100% are 4; give a smaller --top" in said
+    done = workspace.cli("clean", str(path), "--scan", scan, "--top", "75%")
+    assert "warning: the scan holds 2 rows, the top of 4 rows are 3: scan more of them" in done.err
+    assert labels_of(workspace.folder / "reviews.cleaned.csv") == ["neg", "pos"]
+
+
+def test_rows_without_a_label_stay_and_are_counted_by_the_numbers_of_rows(workspace: Workspace) -> None:
+    path = workspace.folder / "gaps.csv"
+    path.write_text("text,label\na,\nb,neg\nc,pos\n")
+    scan = workspace.folder / "scan.jsonl"
+    row = {"rank": 1, "row": 2, "label": "neg", "proposed_label": None, "confidence": None, "agreement": None}
+    scan.write_text(json.dumps(row | {"outlier": None}) + "\n")
+    for action, kept in (("relabel", "a,\nb,neg\nc,pos\n"), ("remove", "a,\nc,pos\n")):  # no label is proposed
+        options = ("--scan", str(scan), "--top", "33%", "--action", action, "--overwrite")
+        assert workspace.cli("clean", str(path), *options).code == 0
+        assert (workspace.folder / "gaps.cleaned.csv").read_text() == f"text,label\n{kept}"
 
 
 def test_decisions_beside_a_scan_of_another_file_are_refused(workspace: Workspace) -> None:

@@ -146,13 +146,12 @@ def test_agreement_is_the_share_of_valid_samples_with_the_label() -> None:
     assert proposing.measure_agreement(["pos", "neg", "pos"], samples) == pytest.approx([0.5, 1.0, np.nan], nan_ok=True)
 
 
-def test_margins_and_outlier_scores_equal_their_formulas_written_as_loops() -> None:
+def test_margins_equal_their_formula_written_as_a_loop() -> None:
     rng = np.random.default_rng(0)
-    logits, labels, similar = rng.normal(size=(3, 8, 4)), rng.integers(0, 4, 8), rng.random((8, 7))
+    logits, labels = rng.normal(size=(3, 8, 4)), rng.integers(0, 4, 8)
     for i, label in enumerate(labels):
         margins = [z[i, label] - max(z[i, k] for k in range(4) if k != label) for z in logits]
         assert proposing.measure_margins(logits, labels)[i] == pytest.approx(sum(margins) / 3)
-        assert proposing.score_outliers(similar)[i] == pytest.approx(1 - sum(similar[i, :5]) / 5)
 
 
 def test_proposals_are_read_from_the_artifacts_of_a_run(tmp_path: Path) -> None:
@@ -319,8 +318,27 @@ def test_a_training_that_fails_is_a_record_with_its_reason(
     assert done.code == 1
     assert {record.status for record in downstream_records(counting)} == {"failed"}
     assert "downstream, remove by toy_votes: RetrainedPredictions: RuntimeError: out of memory" in done.err
-    monkeypatch.undo()
     assert {record.status for record in counting.records} == {"ok"}
+
+
+def test_after_a_failure_only_what_failed_is_trained_again(
+    counting: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = WordCounts.train
+
+    def fail_on_all(self: WordCounts, examples: Sequence[str], **options: Any) -> WordCounts:
+        if len(examples) == 100:
+            raise RuntimeError("out of memory")
+        return train(self, examples, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(WordCounts, "train", fail_on_all)
+        assert counting.run("toy_votes", *MARKED_RUN, "--downstream", dataset=TOY).code == 1
+    n = len(WordCounts.trainings)
+    assert by_name(counting)["none", "none", 0.0].status == "failed"
+    assert counting.run("toy_votes", *MARKED_RUN, "--downstream", "--rerun", "failed", dataset=TOY).code == 0
+    assert WordCounts.trainings[n:] == [(100, seed) for _, seed in WordCounts.trainings[:2]]
+    assert by_name(counting)["none", "none", 0.0].status == "ok"
 
 
 def test_a_dataset_without_a_rest_is_told_before_anything_is_computed(counting: Workspace) -> None:

@@ -53,7 +53,7 @@ def test_a_row_holds_means_over_seeds_and_trainings() -> None:
 
 
 def test_controls_come_first_and_detectors_by_accuracy_on_untouched_data() -> None:
-    assert [row[0] for row in cells(WORSE, BLANK, ORACLE, NONE)] == ["none", "oracle", "ecg", "zed"]
+    assert [row[0] for row in cells(WORSE, BLANK, ORACLE, NONE)] == ["none †", "oracle †", "ecg", "zed"]
     text = render_downstream([WORSE, BLANK, ORACLE, NONE])
     assert "| *oracle* † | remove |" in text
     assert f"| *none* †   | {ABSENT}      |" in text

@@ -9,15 +9,13 @@ import numpy as np
 
 from ecgbench.artifacts.base import Artifact
 from ecgbench.artifacts.classifier import TrainingDynamics
-from ecgbench.artifacts.graph import Neighbours
+from ecgbench.artifacts.graph import Neighbours, outlier_scores
 from ecgbench.artifacts.llm import CalibratedLabels, ExplanationEmbeddings, ExplanationSamples
 from ecgbench.artifacts.llm.explanations import Samples
 from ecgbench.cleaning.guards import Evidence
 from ecgbench.data import FloatArray, IntArray
 from ecgbench.grid.downstream.variants import Proposals
 from ecgbench.grid.values import TaskValues
-
-OUTLIER_NEIGHBOURS = 5
 
 A = TypeVar("A", bound=Artifact[Any])
 
@@ -49,7 +47,7 @@ def read_proposals(values: TaskValues, artifacts: Iterable[Artifact[Any]]) -> Pr
         is_disputed=labels != values.task.labels,
         confidence=probabilities.max(axis=1),
         agreement=measure_agreement(stated, samples),
-        outlier=unknown if graph is None else score_outliers(values.load(graph).similarities),
+        outlier=unknown if graph is None else outlier_scores(values.load(graph)),
         aum=unknown if dynamics is None else measure_margins(values.load(dynamics).logits, values.task.labels),
     )
     return Proposals(labels, evidence)
@@ -59,12 +57,6 @@ def measure_agreement(labels: Sequence[str], samples: Sequence[Samples]) -> Floa
     """Return the share of each item's valid samples that state its label: float64, shape (n,), NaN without any."""
     valid = [[sample.label == label for sample in own if sample] for label, own in zip(labels, samples, strict=True)]
     return np.array([np.mean(same) if same else np.nan for same in valid], dtype=np.float64)
-
-
-def score_outliers(similarities: Any) -> FloatArray:
-    """Return 1 - mean similarity to the 5 nearest neighbours, shape (n,), higher = further out; 1 without any."""
-    nearest = np.asarray(similarities[:, :OUTLIER_NEIGHBOURS], dtype=np.float64)
-    return np.asarray(1.0 - nearest.sum(axis=1) / max(nearest.shape[1], 1))
 
 
 def measure_margins(logits: Any, labels: IntArray) -> FloatArray:
