@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
+from ecgbench.downstream_results import DOWNSTREAM_FOLDER
 from ecgbench.errors import UnknownNameError, UsageError
 from ecgbench.grid.choices import GridChoices, parse_selections
+from ecgbench.grid.downstream.run import DownstreamCheck
 from ecgbench.grid.executors import Execution, ExecutorKind
 from ecgbench.grid.plan import Plan, plan_grid
 from ecgbench.grid.prepare import prepare
@@ -119,12 +121,25 @@ def scan(
 
 
 def run_suite(
-    suite: Suite, plugins: Plugins, *, cache: Cache, out: Path, options: RunOptions, offline: bool = False
+    suite: Suite,
+    plugins: Plugins,
+    *,
+    cache: Cache,
+    out: Path,
+    options: RunOptions,
+    offline: bool = False,
+    downstream: DownstreamCheck | None = None,
 ) -> list[CellRecord]:
     """Prepare and run a suite; where the run is told to stop early, what there is reaches the board first."""
     grid = prepare(suite, plugins, cache, offline=offline, reporter=options.reporter)
+    check = None
+    if downstream is not None:
+        check = downstream.prepare(grid, plugins, cache=cache, options=options, offline=offline)
     try:
-        return run_grid(grid, plugins, cache=cache, results=results_file(out, suite), options=options)
+        records = run_grid(grid, plugins, cache=cache, results=results_file(out, suite), options=options)
+        if check is not None:
+            check.run(records, downstream_file(out, suite))
+        return records
     except StoppedEarlyError:
         write_board(out)
         raise
@@ -133,6 +148,11 @@ def run_suite(
 def results_file(out: Path, suite: Suite) -> Path:
     """Return where a suite's records are."""
     return out / "results" / f"{suite.name}.jsonl"
+
+
+def downstream_file(out: Path, suite: Suite) -> Path:
+    """Return where the records of a suite's downstream check are."""
+    return out / DOWNSTREAM_FOLDER / f"{suite.name}.jsonl"
 
 
 def _load(plugins: PluginFiles) -> Plugins:

@@ -15,7 +15,7 @@ from importlib.resources import files
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from ecgbench.errors import EcgbenchError, UsageError
 from ecgbench.store.keys import canonical_json, digest
@@ -174,6 +174,13 @@ def latest(records: Iterable[CellRecord]) -> list[CellRecord]:
     return [newest[identity] for identity in sorted(newest)]
 
 
+class JsonLine(Protocol):
+    """What a results file holds."""
+
+    def to_json_line(self) -> str:
+        """Render it on one line, with its newline."""
+
+
 class ResultsWriter:
     """Append records to one file, each flushed to disk; a second writer of the file is refused.
 
@@ -197,7 +204,7 @@ class ResultsWriter:
                 self._lock.release()
                 raise
 
-    def append(self, record: CellRecord) -> None:
+    def append(self, record: JsonLine) -> None:
         """Write one record and wait until it is on the disk; a failed write leaves no part of it."""
         line = record.to_json_line().encode("utf-8", "backslashreplace")
         start = self._file.seek(0, os.SEEK_END)

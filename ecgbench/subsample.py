@@ -23,11 +23,21 @@ def subsample(data: LabeledTexts, n: int | None, *, seed: int = 0) -> LabeledTex
     wanted = size if n is None else n
     if not 1 <= wanted <= size:
         raise DataError(f"n is {wanted}, but dataset {data.name!r} has {size} items; give an n from 1 to {size}")
+    sample = _take_turns(data, slice(wanted), seed)
+    return dataclasses.replace(sample, name=_name_sample(data.name, seed)) if seed else sample
+
+
+def subsample_rest(data: LabeledTexts, n: int, *, limit: int, seed: int = 0) -> LabeledTexts:
+    """Return up to `limit` of the items that `subsample` with this n and seed leaves, every class by its share."""
+    return _take_turns(data, slice(n, n + limit), seed)
+
+
+def _take_turns(data: LabeledTexts, turns: slice, seed: int) -> LabeledTexts:
+    """Return the items whose turn it is, in the fixed shuffled order."""
+    size = len(data)
     key = f"subsample/{data.name}/{size}" + (f"/{seed}" if seed else "")
     order = _fixed_rng(key).permutation(size)
-    chosen = np.sort(np.argsort(_turns(data.labels[order]), kind="stable")[:wanted])
-    sample = data.take(order[chosen])
-    return dataclasses.replace(sample, name=_name_sample(data.name, seed)) if seed else sample
+    return data.take(order[np.sort(np.argsort(_turns(data.labels[order]), kind="stable")[turns])])
 
 
 def _turns(labels: IntArray) -> FloatArray:

@@ -10,6 +10,7 @@ import typer
 from ecgbench.cli import (
     cache,
     check,
+    clean,
     compare,
     doctor,
     explain,
@@ -41,6 +42,7 @@ app.command("plan")(plan.plan)
 app.command("inspect")(inspect.inspect)
 app.command("explain")(explain.explain)
 app.command("scan")(scan.scan)
+app.command("clean")(clean.clean)
 app.command("new")(new.new)
 app.command("check")(check.check)
 app.command("plugins")(listings.plugins)

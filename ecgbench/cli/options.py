@@ -124,7 +124,7 @@ class GridOptions:
         from ecgbench.grid.choices import GridChoices, parse_selections
         from ecgbench.grid.selection import split_list
 
-        n = None if self.n is None else "all" if self.n == "all" else _whole(self.n, "--n")
+        n = None if self.n is None else "all" if self.n == "all" else read_whole(self.n, "--n")
         return GridChoices(
             profile=self.profile,
             settings=read_settings(self.settings),
@@ -132,7 +132,7 @@ class GridOptions:
             n=n,
             noises=None if self.noise is None else parse_selections(self.noise),
             rates=None if self.rate is None else [_number(text, "--rate") for text in split_list(self.rate)],
-            seeds=None if self.seeds is None else [_whole(text, "--seeds") for text in split_list(self.seeds)],
+            seeds=None if self.seeds is None else [read_whole(text, "--seeds") for text in split_list(self.seeds)],
             detectors=None if self.detectors is None else parse_selections(self.detectors),
         )
 
@@ -245,7 +245,8 @@ def _apply_param(raw: dict[str, Any], assignment: str, plugins: Plugins) -> None
         entry["params"] = merge(entry.get("params", {}), nest([(parameter, value)]))
 
 
-def _whole(text: str, option: str) -> int:
+def read_whole(text: str, option: str) -> int:
+    """Read a whole number; raises UsageError."""
     from ecgbench.errors import UsageError
 
     try:

@@ -43,7 +43,7 @@ def load_columns(path: Path, wanted: Sequence[str], *, optional: Sequence[str] =
     try:
         if suffix not in DELIMITERS:
             return _read(path, suffix, wanted, optional)
-        delimiter = _find_delimiter(path, suffix)
+        delimiter = find_delimiter(path, suffix)
         header = _validate_rows(path, delimiter, wanted)
         return _read(path, suffix, [*wanted, *_present(optional, wanted, header)], delimiter=delimiter)
     except OSError as error:
@@ -76,7 +76,8 @@ def _present(optional: Sequence[str], wanted: Sequence[str], found: Sequence[str
     return [name for name in dict.fromkeys(optional) if name in found and name not in wanted]
 
 
-def _find_delimiter(path: Path, suffix: str) -> str:
+def find_delimiter(path: Path, suffix: str) -> str:
+    """Return what separates the fields of a file with this ending, by its header."""
     with path.open(encoding="utf-8-sig") as file:
         header = file.readline()
     return "\t" if "\t" in header and "," not in header else DELIMITERS[suffix]

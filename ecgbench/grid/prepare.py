@@ -102,6 +102,21 @@ def load_dataset(
     Raises DataError (also where `offline` forbids a fetch) or UsageError for what a person has to mend,
     FailedInputError where the dataset's own code fails.
     """
+    data, default_n = load_whole(choice, plugins, cache, offline=offline, reporter=reporter)
+    n = default_n if choice.n is None else choice.n
+    if n is None or n == "all" or (choice.n is None and n >= len(data)):
+        if choice.sample_seed:
+            raise UsageError(
+                f"sample_seed is {choice.sample_seed}, but all {len(data)} items of {choice.name} are used"
+            )
+        return data
+    return subsample(data, n, seed=choice.sample_seed)
+
+
+def load_whole(
+    choice: DatasetChoice, plugins: Plugins, cache: Cache, *, offline: bool = False, reporter: Reporter | None = None
+) -> tuple[LabeledTexts, int | None]:
+    """Load all items of a dataset and tell how many are drawn where nobody says; raises as load_dataset."""
     with (
         (reporter or SilentReporter()).job(f"loading dataset {choice.name}", None),
         _plugin_code(f"dataset {choice.name}", UsageError),
@@ -114,14 +129,7 @@ def load_dataset(
         raise DataError(
             f"{choice.name} holds one class only ({name}); wrong labels need at least two classes to choose from"
         )
-    n = dataset.default_n if choice.n is None else choice.n
-    if n is None or n == "all" or (choice.n is None and n >= len(data)):
-        if choice.sample_seed:
-            raise UsageError(
-                f"sample_seed is {choice.sample_seed}, but all {len(data)} items of {choice.name} are used"
-            )
-        return data
-    return subsample(data, n, seed=choice.sample_seed)
+    return data, dataset.default_n
 
 
 def find_dataset(choice: DatasetChoice, plugins: Plugins) -> tuple[Registered[Any], Mapping[str, Any]]:

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from ecgbench.downstream_results import DOWNSTREAM_FOLDER, read_downstream_folder
 from ecgbench.leaderboard.board import AUROC, Estimate, Group, Row, Table, build_tables, descending
 from ecgbench.leaderboard.cost import render_costs
+from ecgbench.leaderboard.downstream import render_downstream
 from ecgbench.leaderboard.expected import render_mark
 from ecgbench.leaderboard.notes import render_notes
 from ecgbench.leaderboard.text import ABSENT, escape, render_pipe_table, render_seconds
@@ -77,7 +79,8 @@ def render_board(records: Iterable[CellRecord]) -> str:
 
 
 def _render_folder(folder: Path) -> bytes:
-    return render_board(read_results_folder(folder / RESULTS_FOLDER)).encode("utf-8")
+    downstream = render_downstream(read_downstream_folder(folder / DOWNSTREAM_FOLDER))
+    return (render_board(read_results_folder(folder / RESULTS_FOLDER)) + downstream).encode("utf-8")
 
 
 def _titles(tables: list[Table]) -> dict[Group, str]:
