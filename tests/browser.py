@@ -24,6 +24,9 @@ HOW_TO_GET_IT = "no browser: `apt-get install chromium`, any Chrome on PATH, or 
 QUIET = ["--disable-gpu", "--disable-quic", "--disable-sync"]
 """Beside what playwright sets itself, such as --no-first-run and --disable-background-networking."""
 
+PATIENCE = 60_000
+"""Milliseconds after which something is not there: a busy machine takes its time, and no test is about that."""
+
 
 @dataclass
 class Tab:
@@ -53,9 +56,10 @@ OpenPage = Callable[..., Tab]
 def browser() -> Iterator[Browser]:
     """Start a browser, or skip the test and say how to get one."""
     try:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import expect, sync_playwright
     except ImportError:
         _miss("no playwright: `pip install playwright`")
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         path = find_browser(playwright)
         if path is None:
@@ -75,7 +79,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 
     def open_file(path: Path, *, width: int = 1280, height: int = 900, **options: Any) -> Tab:
         context = browser.new_context(viewport={"width": width, "height": height}, offline=True, **options)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         tab = Tab(context.new_page())
         tab.watch()
