@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import browser as harness
-from browser import OpenPage
+from browser import PATIENCE, OpenPage
 
 PAGE = "<!doctype html><meta charset=utf-8><title>t</title><link rel=icon href='data:,'><p id=said>{said}</p>{more}"
 
@@ -44,7 +44,10 @@ def test_a_sound_page_is_read_without_a_fault_and_asks_for_itself_alone(tmp_path
 )
 def test_what_is_wrong_with_a_page_is_recorded(tmp_path: Path, open_page: OpenPage, more: str, seen: str) -> None:
     tab = open_page(write(tmp_path, more))
-    tab.page.wait_for_timeout(100)
+    for _ in range(PATIENCE // 100):
+        if any(seen in fault for fault in tab.faults):
+            break
+        tab.page.wait_for_timeout(100)
     assert any(seen in fault for fault in tab.faults)
     assert len(tab.requests) == (2 if seen.startswith("https") else 1)
 

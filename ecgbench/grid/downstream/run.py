@@ -63,7 +63,7 @@ class DownstreamRun:
         """Measure every ok cell of `records` and the controls; return the record of each way of cleaning.
 
         A training is an artifact: one that was done, for whichever detector, is not done again. A record that is
-        there is not written again, unless its cell has other scores by now.
+        there is not written again, unless its cell has other scores or its guards hold back others by now.
         """
         plans = self._plan(records)
         with ResultsWriter(results) as writer:
@@ -98,7 +98,7 @@ class DownstreamRun:
 
     def _is_due(self, known: Mapping[tuple[str | int | float, ...], DownstreamRecord], variant: Variant) -> bool:
         record, rerun = known.get(variant.blank.identity), self.options.rerun
-        if record is None or rerun is Rerun.ALL or record.scores != variant.blank.scores:
+        if record is None or rerun is Rerun.ALL or _tell_selection(record) != _tell_selection(variant.blank):
             return True
         return rerun is Rerun.FAILED and record.status is not Status.OK
 
@@ -132,6 +132,11 @@ class DownstreamRun:
                 jobs.run([Job(plan.artifact, trainings)] if trainings else [])
                 for variant in variants:
                     yield _measure(plan, variant, jobs)
+
+
+def _tell_selection(record: DownstreamRecord) -> tuple[object, ...]:
+    """Return what tells whether the same items were changed."""
+    return (record.scores, record.n_changed, list(record.n_hits), dict(record.held_back))
 
 
 def _measure(plan: RowPlan, variant: Variant, jobs: JobRunner) -> DownstreamRecord:
