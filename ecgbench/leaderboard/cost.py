@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
+from dataclasses import dataclass
 
 from ecgbench.leaderboard.board import Group, Table, render_name
 from ecgbench.leaderboard.text import ABSENT, escape, render_pipe_table, render_seconds
@@ -23,18 +24,56 @@ _SHOWN_DIGITS = 2
 _COUNTS = ("llm_calls", "prompt_tokens", "reply_tokens")
 
 
-def render_costs(tables: Iterable[Table], titles: Mapping[Group, str]) -> list[str]:
-    """Render a section for each dataset, size and profile with records that tell their cost; none without."""
-    parts = [
-        _render_section(records, title)
-        for title, own in groupby(tables, key=lambda table: _title(table.group, titles))
+@dataclass(frozen=True)
+class DetectorCost:
+    """What one detector takes by itself, seconds and MiB; calls and tokens are those of all artifacts it reads."""
+
+    name: str
+    seconds: float
+    peak_memory: float | None
+    llm_calls: float | None
+    tokens: float | None
+    reads: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Costs:
+    """The cost of one task of a dataset, size and profile, detectors and artifacts in order of name.
+
+    `group`: that of the first table; `reads` of a detector counts artifacts from 1; `total`: of all artifacts.
+    """
+
+    group: Group
+    detectors: tuple[DetectorCost, ...]
+    artifacts: Mapping[str, ArtifactCost]
+    total: ArtifactCost
+
+
+def build_costs(tables: Iterable[Table]) -> list[Costs]:
+    """Average the cost over the tasks of each dataset, size and profile; those whose records tell none are left out."""
+    return [
+        _average_records(group, records)
+        for group, own in _group_tables(tables).items()
         if (records := [record for table in own for record in _telling(table)])
     ]
+
+
+def render_costs(tables: Iterable[Table], titles: Mapping[Group, str]) -> list[str]:
+    """Render a section for each dataset, size and profile with records that tell their cost; none without."""
+    parts = [_render_section(costs, _title(costs.group, titles)) for costs in build_costs(tables)]
     return [_TITLE, *parts] if parts else []
 
 
 def _title(group: Group, titles: Mapping[Group, str]) -> str:
     return titles[group].removesuffix(f", rate {group.rate:g}")
+
+
+def _group_tables(tables: Iterable[Table]) -> dict[Group, list[Table]]:
+    """Return the tables of each dataset, size and profile by the group of the first."""
+    found: dict[Group, list[Table]] = {}
+    for table in tables:
+        found.setdefault(table.group._replace(rate=0.0, noise=""), []).append(table)
+    return {own[0].group: own for own in found.values()}
 
 
 def _telling(table: Table) -> list[CellRecord]:
@@ -43,32 +82,47 @@ def _telling(table: Table) -> list[CellRecord]:
     return [r for r in records if r.status is Status.OK and not r.sanity and r.artifacts is not None]
 
 
-def _render_section(records: Sequence[CellRecord], title: str) -> str:
+def _average_records(group: Group, records: Sequence[CellRecord]) -> Costs:
     artifacts = _average_artifacts(records)
     numbers = {artifact: number for number, artifact in enumerate(artifacts, start=1)}
     detectors: dict[str, list[CellRecord]] = {}
     for record in records:
         detectors.setdefault(render_name(record.detector, record.detector_params), []).append(record)
-    rows = [_detector_cells(name, detectors[name], numbers) for name in sorted(detectors)]
+    found = tuple(_average_detector(name, detectors[name], numbers) for name in sorted(detectors))
+    return Costs(group, found, artifacts, _total(artifacts.values()))
+
+
+def _average_detector(name: str, records: Sequence[CellRecord], numbers: Mapping[str, int]) -> DetectorCost:
+    totals = [_total((record.artifacts or {}).values()) for record in records]
+    return DetectorCost(
+        name,
+        seconds=statistics.fmean(record.seconds for record in records),
+        peak_memory=_greatest(record.peak_memory for record in records),
+        llm_calls=_mean(total["llm_calls"] for total in totals),
+        tokens=_mean(_add(total["prompt_tokens"], total["reply_tokens"]) for total in totals),
+        reads=tuple(sorted({numbers[artifact] for record in records for artifact in record.artifacts or ()})),
+    )
+
+
+def _render_section(costs: Costs, title: str) -> str:
     heading = ["detector", "own seconds", "own peak MiB", "LLM calls", "tokens", "reads"]
-    lines = [f"### {title}\n", *render_pipe_table(heading, rows), ""]
-    if artifacts:
+    lines = [f"### {title}\n", *render_pipe_table(heading, [_detector_cells(one) for one in costs.detectors]), ""]
+    if costs.artifacts:
         heading = ["artifact", "no.", "seconds", "peak MiB", "LLM calls", "tokens read", "tokens written"]
-        cells = [_artifact_cells(name, str(numbers[name]), cost) for name, cost in artifacts.items()]
-        lines += [*render_pipe_table(heading, [*cells, _artifact_cells("all", "", _total(artifacts.values()))]), ""]
+        named = enumerate(costs.artifacts.items(), start=1)
+        cells = [_artifact_cells(name, str(number), cost) for number, (name, cost) in named]
+        lines += [*render_pipe_table(heading, [*cells, _artifact_cells("all", "", costs.total)]), ""]
     return "\n".join(lines)
 
 
-def _detector_cells(name: str, records: Sequence[CellRecord], numbers: Mapping[str, int]) -> list[str]:
-    read = sorted({numbers[artifact] for record in records for artifact in record.artifacts or ()})
-    totals = [_total((record.artifacts or {}).values()) for record in records]
+def _detector_cells(cost: DetectorCost) -> list[str]:
     return [
-        escape(name),
-        render_seconds(statistics.fmean(record.seconds for record in records)),
-        _render_memory(_greatest(record.peak_memory for record in records)),
-        _render_count(_mean(total["llm_calls"] for total in totals)),
-        _render_count(_mean(_add(total["prompt_tokens"], total["reply_tokens"]) for total in totals)),
-        _render_numbers(read),
+        escape(cost.name),
+        render_seconds(cost.seconds),
+        _render_memory(cost.peak_memory),
+        _render_count(cost.llm_calls),
+        _render_count(cost.tokens),
+        render_numbers(cost.reads),
     ]
 
 
@@ -101,7 +155,7 @@ def _total(costs: Iterable[ArtifactCost]) -> ArtifactCost:
 def _sum(values: Sequence[float | None]) -> float | None:
     """Return the sum; None where a part is missing, as a sum would hide it."""
     known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None
+    return math.fsum(known) if len(known) == len(values) else None
 
 
 def _add(one: float | None, other: float | None) -> float | None:
@@ -127,7 +181,7 @@ def _render_count(count: float | None) -> str:
     return ABSENT if count is None else f"{float(f'{count:.{_SHOWN_DIGITS}g}'):,.0f}"
 
 
-def _render_numbers(numbers: Sequence[int]) -> str:
+def render_numbers(numbers: Sequence[int]) -> str:
     """Render ascending numbers: "1-3, 7"; none as absent."""
     runs: list[list[int]] = []
     for number in numbers:

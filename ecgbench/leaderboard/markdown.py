@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ecgbench.downstream_results import DOWNSTREAM_FOLDER, read_downstream_folder
-from ecgbench.leaderboard.board import AUROC, Estimate, Group, Row, Table, build_tables, descending
+from ecgbench.leaderboard.board import AUROC, Estimate, Group, Row, Table, build_tables
 from ecgbench.leaderboard.cost import render_costs
 from ecgbench.leaderboard.downstream import render_downstream
 from ecgbench.leaderboard.expected import render_mark
 from ecgbench.leaderboard.notes import render_notes
+from ecgbench.leaderboard.summary import Standing, Summary, build_summaries
 from ecgbench.leaderboard.text import ABSENT, escape, render_pipe_table, render_seconds
 from ecgbench.leaderboard.whole_files import write_whole
 from ecgbench.results import CellRecord, read_results_folder
-from ecgbench.stats import average_ranks, find_worst
 
 BOARD_FILE = "LEADERBOARD.md"
 RESULTS_FOLDER = "results"
@@ -97,47 +97,21 @@ def _title(group: Group, with_data_key: bool) -> str:
 
 def _render_summaries(tables: list[Table], titles: dict[Group, str]) -> list[str]:
     """Render AUROC by detector and noise, a table for each dataset, size, profile and rate."""
-    sections: dict[Group, list[Table]] = {}
-    for table in tables:
-        if not _is_auroc_undefined(table):
-            sections.setdefault(table.group._replace(noise=""), []).append(table)
-    parts = [_render_summary(_without_reported(own), titles[own[0].group]) for own in sections.values()]
+    parts = [_render_summary(summary, titles[summary.tables[0].group]) for summary in build_summaries(tables)]
     return ["## AUROC over noise models\n", *parts] if parts else []
 
 
-def _without_reported(tables: list[Table]) -> list[Table]:
-    """Leave out noises of which all is self-reported beside others: own rows would miss them in their worst case."""
-    return [table for table in tables if not all(row.is_reported for row in table.rows)] or tables
-
-
-def _is_auroc_undefined(table: Table) -> bool:
-    """Say whether cells are ok and yet have no AUROC, as where nothing is noisy: there is nothing to compare."""
-    complete = [row for row in table.rows if row.is_complete]
-    return bool(complete) and not any(row.estimate(AUROC) for row in complete)
-
-
-def _render_summary(tables: list[Table], title: str) -> str:
-    rows = {row.name: row for table in tables for row in table.rows}
-    values = {name: [_find_auroc(name, table) for table in tables] for name in rows}
-    means = {name: [value.mean if value else None for value in own] for name, own in values.items()}
-    worst = {name: find_worst(own) for name, own in means.items()}
-    ranks = _average_ranks({name: own for name, own in means.items() if not rows[name].is_sanity})
-    names = sorted(rows, key=lambda name: (descending(worst[name]), name))
-    heading = ["detector", *(escape(table.group.noise) for table in tables), "worst case", "average rank"]
+def _render_summary(summary: Summary, title: str) -> str:
+    heading = ["detector", *(escape(table.group.noise) for table in summary.tables), "worst case", "average rank"]
     cells = [
-        [_name_cell(rows[name]), *map(_number, values[name]), _number(worst[name]), ranks.get(name, ABSENT)]
-        for name in names
+        [_name_cell(one), *map(_number, one.estimates), _number(one.worst), _render_rank(one.rank)]
+        for one in summary.standings
     ]
     return "\n".join([f"### {title}\n", *render_pipe_table(heading, cells), ""])
 
 
-def _find_auroc(name: str, table: Table) -> Estimate | None:
-    return next((row.estimate(AUROC) for row in table.rows if row.name == name), None)
-
-
-def _average_ranks(means: dict[str, list[float | None]]) -> dict[str, str]:
-    ranks = average_ranks(list(means.values()))
-    return {name: ABSENT if rank is None else f"{rank:.2f}" for name, rank in zip(means, ranks, strict=True)}
+def _render_rank(rank: float | None) -> str:
+    return ABSENT if rank is None else f"{rank:.2f}"
 
 
 def _render_table(table: Table, title: str) -> str:
@@ -168,6 +142,6 @@ def _number(value: Estimate | float | None) -> str:
     return ABSENT if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def _name_cell(row: Row) -> str:
+def _name_cell(row: Row | Standing) -> str:
     name = f"*{escape(row.name)}* {SANITY_MARK}" if row.is_sanity else escape(row.name)
     return f"{name} {REPORTED_MARK}" if row.is_reported else name

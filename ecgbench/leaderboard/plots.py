@@ -12,7 +12,8 @@ from ecgbench.errors import MissingPackageError
 from ecgbench.grid.curves import PLACES, PRECISION_RECALL, ROC
 from ecgbench.leaderboard.board import AUROC, Group, Row, Table, build_tables
 from ecgbench.leaderboard.markdown import RESULTS_FOLDER
-from ecgbench.leaderboard.site.data import average_curves, is_auroc_defined
+from ecgbench.leaderboard.site.data import average_curves
+from ecgbench.leaderboard.summary import is_auroc_defined
 from ecgbench.leaderboard.text import one_line
 from ecgbench.leaderboard.whole_files import write_whole
 from ecgbench.results import read_results_folder

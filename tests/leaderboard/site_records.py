@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from board_records import BASE
 from ecgbench.grid.curves import sample_curves
 from ecgbench.metrics.curves import Auprc, Auroc
 from ecgbench.metrics.cutoffs import PrecisionAtK
-from ecgbench.results import CellRecord, ResultsWriter, Status
+from ecgbench.results import SELF_REPORTED, CellRecord, ResultsWriter, Status
 
 HOSTILE = "</script><script>alert(1)</script><img src=https://example.invalid/x onerror=alert(2)>'\"${alert(3)}"
 SKILLS = {"oracle": 9.0, "none": 0.0, "ecg": 2.5, "loss": 1.2, "margin[k=30,weights.nli=0.0]": 0.9, "random": 0.1}
@@ -53,6 +54,40 @@ def make_records() -> list[CellRecord]:
     reasons = {"auroc": "not defined: no item has a wrong label"}
     clean = make_cell("ecg", 0, 1.0, noise="none", metrics={"auroc": None}, metric_reasons=reasons, curves={}, rate=0.0)
     return [*kept, evil, clean]
+
+
+def make_told_records() -> list[CellRecord]:
+    """Return two noises and seeds with resamples, costs and transitions, beside what was made elsewhere or long ago.
+
+    `loss` under uniform noise and all of `annotator` are self-reported; `margin` is of a time before all these fields.
+    """
+    explanations, embeddings = make_cost(150.0, 512, 123_456, 9_876), make_cost(20.0, 0, 0, 0)
+    skills = {"ecg": 1.5, "ecg[k=30]": 1.5, "random": 0.0, "loss": 0.8, "margin": 0.5}
+    reads: dict[str, dict[str, Any]] = {"ecg": {HOSTILE: explanations, "TextEmbeddings": embeddings}, "random": {}}
+    records = []
+    for noise, seed, name in itertools.product(("uniform", "artifact_aligned", "annotator"), range(2), skills):
+        if noise == "annotator" and name != "loss":
+            continue
+        cell = make_cell(name, seed, skills[name], noise=noise)
+        told: dict[str, Any] = {"artifacts": reads.get(name, {"TextEmbeddings": embeddings}), "peak_memory": 12.5}
+        told |= {"replicates": make_replicates(cell), "transition": [[180 + seed, 20], [20, 180 - seed]]}
+        told["origin"] = SELF_REPORTED if name == "loss" and noise != "artifact_aligned" else None
+        records.append(cell if name == "margin" else replace(cell, **told))
+    return records
+
+
+def make_cost(seconds: float, calls: int, read: int, written: int) -> dict[str, Any]:
+    """Return what one artifact took."""
+    counts = {"llm_calls": calls, "prompt_tokens": read, "reply_tokens": written}
+    return {"seconds": seconds, **counts, "peak_memory": 900.0}
+
+
+def make_replicates(cell: CellRecord) -> dict[str, list[float]]:
+    """Return the AUROC of a cell under made-up resamples."""
+    auroc = cell.metrics["auroc"]
+    assert isinstance(auroc, float)
+    rng = np.random.default_rng([cell.seed, *cell.detector.encode()])
+    return {"auroc": [round(min(float(auroc + one), 1.0), 4) for one in rng.normal(0, 0.05, size=200)]}
 
 
 def write_records(folder: Path, records: list[CellRecord]) -> None:

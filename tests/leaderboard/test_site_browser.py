@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
-from site_records import HOSTILE, make_cell, make_records, write_records
+from site_records import HOSTILE, make_cell, make_records, make_told_records, write_records
 
 from browser import OpenPage, Tab
 from ecgbench.leaderboard.site import write_site
@@ -146,6 +146,36 @@ def test_on_a_phone_nothing_but_the_tables_scrolls_sideways(tmp_path: Path, open
     tab.page.locator("#table").get_by_role("button", name="xxx").tap()
     assert tab.page.get_by_role("dialog").evaluate("box => box.scrollWidth <= box.clientWidth")
     assert tab.page.evaluate("document.documentElement.scrollWidth") == 375
+    assert is_quiet(tab)
+
+
+def test_intervals_ranks_marks_and_costs_are_shown_on_a_phone_too(tmp_path: Path, open_page: OpenPage) -> None:
+    tab = open_page(write_page(tmp_path, make_told_records()), width=375, height=700)
+    page = tab.page
+    ranks = dict(zip(column(tab, "detector", "#heat"), column(tab, "average rank", "#heat"), strict=True))
+    assert ranks == {"ecg": "1.50", "ecg[k=30]": "1.50", "loss ‡": "3.00", "margin": "4.00", "random": "5.00"}
+    assert "annotator" not in page.locator("#heat thead").inner_text()
+    page.locator("#noise").select_option("uniform")
+    shown = dict(zip(column(tab, "detector"), column(tab, "95 % interval"), strict=True))
+    assert shown["margin"] == "–"  # noqa: RUF001
+    assert re.fullmatch(r"0\.\d{3} to 0\.\d{3}", shown["loss ‡"])
+    assert [name for name, one in zip(shown, column(tab, "AUROC"), strict=True) if "≈" in one] == ["ecg[k=30]"]
+    assert page.locator("#costs tfoot tr").inner_text().split("\t")[2:] == ["170", "900", "512", "123,456", "9,876"]
+    page.locator("#costs th", has_text="artifact").get_by_role("button").click()
+    assert column(tab, "artifact", "#costs table:has(tfoot)") == [HOSTILE, "TextEmbeddings"]
+    assert dict(zip(column(tab, "detector", "#costs"), column(tab, "reads", "#costs"), strict=False))["ecg"] == "1-2"
+    dialog = page.get_by_role("dialog")
+    for name, said in [("ecg", "run here"), ("loss ‡", "self-reported"), ("margin", "Transition matrix–")]:  # noqa: RUF001
+        page.locator("#table").get_by_role("button", name=name, exact=True).click()
+        assert said in str(dialog.text_content())
+        assert dialog.evaluate("box => box.scrollWidth <= box.clientWidth")
+        page.keyboard.press("Escape")
+    page.locator("#table").get_by_role("button", name="ecg", exact=True).press("Enter")
+    matrix = dialog.get_by_role("region", name="Transition matrix, seed 1")
+    assert matrix.locator("tbody").inner_text().split() == ["0", "181", "20", "1", "20", "179"]
+    expect(dialog.get_by_role("region", name="Artifacts by seed")).to_contain_text(HOSTILE)
+    expect(dialog.get_by_role("region", name="Cells by seed")).to_contain_text("peak MiB")
+    assert page.evaluate("document.documentElement.scrollWidth") == 375
     assert is_quiet(tab)
 
 

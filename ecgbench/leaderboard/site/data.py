@@ -2,36 +2,61 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from ecgbench.grid.curves import PLACES
 from ecgbench.leaderboard.board import AUROC, MISSING, Column, Group, Row, Table
+from ecgbench.leaderboard.cost import Costs, build_costs, render_numbers
 from ecgbench.leaderboard.expected import render_mark
+from ecgbench.leaderboard.markdown import INTERVAL, TIE_MARK
 from ecgbench.leaderboard.notes import describe_notes
+from ecgbench.leaderboard.summary import Summary, build_summaries, is_auroc_defined
 from ecgbench.results import CellRecord
 
 Json = dict[str, Any]
 _SHOWN = (
-    *("seed", "reason", "realised_rate", "n_classes", "run", "seconds", "artifact_seconds", "failed_attempts"),
-    *("findings", "artifact_facts", "expected", "metric_reasons", "scores", "created_at"),
+    *("seed", "reason", "realised_rate", "n_classes", "run", "seconds", "artifact_seconds", "peak_memory", "origin"),
+    *("failed_attempts", "findings", "artifact_facts", "expected", "metric_reasons", "scores", "created_at"),
 )
 """Fields of a record that a page shows as they are."""
+_SHARED = ("transition", "artifacts", "versions")
+"""Fields that are alike in many records: a page holds each value once, its cells hold where."""
+
+
+class _Shared:
+    """Values, each once, in the order in which they were first asked for."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self._places: dict[str, int] = {}
+
+    def find_place(self, value: Any) -> int:
+        place = self._places.setdefault(json.dumps(value, sort_keys=True), len(self.values))
+        if place == len(self.values):
+            self.values.append(value)
+        return place
 
 
 def describe_board(tables: Sequence[Table]) -> Json:
-    """Return the data of a page: the tables with their rows and cells, and where curves are read."""
+    """Return the data of a page: the tables with their rows and cells, what sums them up, where curves are read."""
     records = [record for table in tables for row in table.rows for record in row.records]
-    versions = sorted({_versions(record) for record in records})
     headings = dict.fromkeys(column.heading for table in tables for column in table.columns)
     names = _name_data(tables)
+    shared = _Shared()
     return {
         "places": PLACES,
         "columns": list(headings),
-        "versions": [dict(known) for known in versions],
-        "tables": [_describe_table(table, names[table.group], versions) for table in tables],
+        "interval": INTERVAL,
+        "tables": [_describe_table(table, names[table.group], shared) for table in tables],
+        "summaries": [_describe_summary(summary, tables) for summary in build_summaries(tables)],
+        "costs": [_describe_costs(costs, names[costs.group]) for costs in build_costs(tables)],
+        "shared": shared.values,
+        "has_reported": any(record.origin is not None for record in records),
         "n_records": len(records),
         "newest": max((record.created_at for record in records), default=None),
     }
@@ -49,12 +74,6 @@ def average_curves(row: Row) -> dict[str, list[float]]:
     }
 
 
-def is_auroc_defined(table: Table) -> bool:
-    """Say whether there is something to compare: false where cells are ok and yet nothing is noisy."""
-    complete = [row for row in table.rows if row.is_complete]
-    return not complete or any(row.estimate(AUROC) for row in complete)
-
-
 def _name_data(tables: Iterable[Table]) -> dict[Group, str]:
     """Name each group's data; two datasets of one name and size get their digests."""
     groups = [table.group for table in tables]
@@ -66,7 +85,26 @@ def _name_data(tables: Iterable[Table]) -> dict[Group, str]:
     }
 
 
-def _describe_table(table: Table, data: str, versions: Sequence[tuple[tuple[str, str], ...]]) -> Json:
+def _describe_summary(summary: Summary, tables: Sequence[Table]) -> Json:
+    return {
+        "tables": [tables.index(table) for table in summary.tables],
+        "standings": {
+            one.name: {"reported": one.is_reported, "worst": one.worst, "rank": one.rank} for one in summary.standings
+        },
+    }
+
+
+def _describe_costs(costs: Costs, data: str) -> Json:
+    numbered = enumerate(costs.artifacts.items(), start=1)
+    return {
+        "data": data,
+        "detectors": [{**asdict(one), "reads": render_numbers(one.reads)} for one in costs.detectors],
+        "artifacts": [{"name": name, "number": number, **cost} for number, (name, cost) in numbered],
+        "total": {"name": "all", "number": None, **costs.total},
+    }
+
+
+def _describe_table(table: Table, data: str, shared: _Shared) -> Json:
     return {
         "data": data,
         "data_key": table.group.data_key,
@@ -75,44 +113,48 @@ def _describe_table(table: Table, data: str, versions: Sequence[tuple[tuple[str,
         "seeds": table.seeds,
         "is_defined": is_auroc_defined(table),
         "notes": describe_notes(table),
-        "rows": [_describe_row(row, table.columns, versions) for row in table.rows],
+        "rows": [_describe_row(row, table, shared) for row in table.rows],
     }
 
 
-def _describe_row(row: Row, columns: Sequence[Column], versions: Sequence[tuple[tuple[str, str], ...]]) -> Json:
+def _describe_row(row: Row, table: Table, shared: _Shared) -> Json:
     first = row.records[0]
     return {
         "name": row.name,
         "sanity": row.is_sanity,
+        "reported": row.is_reported,
         "status": row.status,
-        "values": {column.heading: _describe_value(row, column) for column in columns},
+        "values": {column.heading: _describe_value(row, column, table) for column in table.columns},
+        "interval": (row.interval.lower, str(row.interval)) if row.interval else None,
         "seconds": row.seconds if row.is_complete else None,
         "curves": average_curves(row),
         "detector_params": first.detector_params,
         "noise_params": first.noise_params,
         "cells": [
-            *(_describe_cell(record, versions) for record in row.records),
+            *(_describe_cell(record, shared) for record in row.records),
             *({"seed": seed, "status": MISSING} for seed in row.missing_seeds),
         ],
     }
 
 
-def _describe_value(row: Row, column: Column) -> tuple[float, str, str] | None:
+def _describe_value(row: Row, column: Column, table: Table) -> tuple[float, str, str] | None:
     """Return a mean, its text, and its text with all that is known of it; None where there is no mean."""
     estimate = row.estimate(column)
     if estimate is None:
         return None
-    return estimate.mean, f"{estimate.mean:.3f}", f"{estimate}{render_mark(row, column)}"
+    tie = f" {TIE_MARK}" if column == AUROC and row.name in table.tied else ""
+    return estimate.mean, f"{estimate.mean:.3f}", f"{estimate}{tie}{render_mark(row, column)}"
 
 
-def _describe_cell(record: CellRecord, versions: Sequence[tuple[tuple[str, str], ...]]) -> Json:
+def _describe_cell(record: CellRecord, shared: _Shared) -> Json:
     shown = {name: getattr(record, name) for name in _SHOWN}
+    alike = {name: getattr(record, name) for name in _SHARED}
     return {
         **{name: value for name, value in shown.items() if value is not None and value not in ((), {})},
+        **{name: shared.find_place(value) for name, value in alike.items() if value is not None},
         "seed": record.seed,
         "status": record.status.value,
         "metrics": _flatten(record.metrics),
-        "versions": versions.index(_versions(record)),
     }
 
 
@@ -122,7 +164,3 @@ def _flatten(metrics: Mapping[str, Any]) -> dict[str, float | None]:
     for name, value in metrics.items():
         found |= {f"{name}@{at}": one for at, one in value.items()} if isinstance(value, Mapping) else {name: value}
     return found
-
-
-def _versions(record: CellRecord) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(record.versions.items()))

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from ecgbench.leaderboard.board import build_tables
-from ecgbench.leaderboard.markdown import RESULTS_FOLDER
+from ecgbench.leaderboard.markdown import REPORTED_MARK, RESULTS_FOLDER, TIE_MARK
 from ecgbench.leaderboard.site.data import describe_board
 from ecgbench.leaderboard.whole_files import write_whole
 from ecgbench.results import CellRecord, read_results_folder
@@ -17,7 +17,7 @@ from ecgbench.results import CellRecord, read_results_folder
 SITE_FILE = Path("site", "index.html")
 _TEMPLATE = "index.html.j2"
 _STYLE = "board.css"
-_SCRIPTS = ("dom.js", "tables.js", "charts.js", "details.js", "board.js")
+_SCRIPTS = ("dom.js", "tables.js", "charts.js", "costs.js", "details.js", "board.js")
 
 
 def write_site(folder: Path) -> Path:
@@ -47,6 +47,8 @@ def render_site(records: Iterable[CellRecord]) -> str:
     style, script = _read_asset(_STYLE), "".join(map(_read_asset, _SCRIPTS))
     return environment.get_template(_TEMPLATE).render(
         board=describe_board(build_tables(records)),
+        tie=TIE_MARK,
+        reported=REPORTED_MARK,
         style=Markup(style),  # this and the script: files of this package
         script=Markup(script),
         style_digest=_digest(style),

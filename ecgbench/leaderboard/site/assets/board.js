@@ -1,13 +1,17 @@
 
 const state = { data: "", rate: "", noise: "", words: [], sanity: true, task: null, chosen: null };
-const sorts = { heat: { heading: "worst case", direction: -1 }, table: { heading: "AUROC", direction: -1 } };
+const sorts = {
+  heat: { heading: "worst case", direction: -1 }, table: { heading: "AUROC", direction: -1 },
+  costs: { heading: "own seconds", direction: -1 }, artifacts: { heading: "seconds", direction: -1 },
+};
 board.tables.forEach((table) => table.rows.forEach((row) => { row.table = table; }));
 
 const unique = (values) => [...new Set(values)];
 const isOfData = (table) => !state.data || table.data === state.data;
 const isOfRate = (table) => !state.rate || String(table.rate) === state.rate;
 const isOfNoise = (table) => !state.noise || table.noise === state.noise;
-const isShown = (row) => (state.sanity || !row.sanity) && state.words.every((word) => row.name.toLowerCase().includes(word));
+const isNamed = (row) => state.words.every((word) => row.name.toLowerCase().includes(word));
+const isShown = (row) => (state.sanity || !row.sanity) && isNamed(row);
 const findTables = () => board.tables.filter((table) => isOfData(table) && isOfRate(table) && isOfNoise(table));
 
 /** Fill a list of choices, "all" first; a choice that is gone becomes "all". */
@@ -35,17 +39,15 @@ function refresh() {
   setOptions("noise", unique(board.tables.filter((table) => isOfData(table) && isOfRate(table)).map((table) => table.noise)));
   showHeatMaps();
   showTable();
+  showCosts();
   showNotes();
   setTasks();
 }
 
 function showHeatMaps() {
-  const groups = new Map();
-  for (const table of board.tables.filter((one) => isOfData(one) && isOfRate(one) && one.is_defined)) {
-    const key = JSON.stringify([table.data, table.rate]);
-    groups.set(key, [...(groups.get(key) ?? []), table]);
-  }
-  const maps = [...groups.values()].map((tables) => makeHeatMap(tables, isShown, sorts.heat));
+  const first = (summary) => board.tables[summary.tables[0]];
+  const summaries = board.summaries.filter((summary) => isOfData(first(summary)) && isOfRate(first(summary)));
+  const maps = summaries.map((summary) => makeHeatMap(summary, isShown, sorts.heat));
   find("heat").replaceChildren(...(maps.length ? maps : [sayNothing()]));
 }
 
@@ -53,12 +55,14 @@ function showTable() {
   const tables = findTables();
   const rows = tables.flatMap((table) => table.rows.filter(isShown));
   const headings = board.columns.filter((heading) => rows.some((row) => heading in row.values));
+  const hasIntervals = rows.some((row) => row.interval);
   const columns = [
     nameColumn(openButton),
     ...(state.noise ? [] : [words("noise", (row) => row.table.noise)]),
     ...(state.rate ? [] : [number("rate", (row) => row.table.rate)]),
     ...(state.data ? [] : [words("data", (row) => row.table.data)]),
-    ...headings.map(value), SECONDS, number("seeds", (row) => row.table.seeds.length), STATUS,
+    ...headings.flatMap((heading) => heading === "AUROC" && hasIntervals ? [value(heading), INTERVAL] : [value(heading)]),
+    SECONDS, number("seeds", (row) => row.table.seeds.length), STATUS,
   ];
   const total = board.tables.reduce((sum, table) => sum + table.rows.length, 0);
   const count = `${rows.length} of ${total} rows`;
@@ -67,6 +71,11 @@ function showTable() {
 }
 
 const sayNothing = () => make("p", { class: "gap" }, "No row is left: change or reset the filters.");
+
+function showCosts() {
+  const parts = board.costs.filter(isOfData).flatMap((costs) => makeCosts(costs, isNamed, sorts));
+  find("costs").replaceChildren(...(parts.length ? parts : [make("p", { class: "gap" }, "These records do not say what each artifact took.")]));
+}
 
 function showNotes() {
   const noted = findTables().filter((table) => table.notes.length);

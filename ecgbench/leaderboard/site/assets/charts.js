@@ -62,9 +62,9 @@ function drawCost(rows, chosen, width) {
   for (const row of inFront) {
     const x = across((exponent(row) - low) / (high - low)), y = up(readAuroc(row)[0]);
     const name = series.has(row) ? `series-${series.get(row)}` : "series-none";
-    const title = draw("title", {}, `${row.name}: AUROC ${readAuroc(row)[1]}, ${showSeconds(row.seconds)} s`);
+    const title = draw("title", {}, `${showName(row)}: AUROC ${readAuroc(row)[1]}, ${showSeconds(row.seconds)} s`);
     parts.push(draw("circle", { class: `point ${name}`, cx: x.toFixed(1), cy: y.toFixed(1), r: 6, click: () => openDetails(row) }, title));
-    if (series.has(row)) labels.push({ x, y, name, text: row.name });
+    if (series.has(row)) labels.push({ x, y, name, text: showName(row) });
   }
   parts.push(placeLabels(labels, width).map(({ x, y, name, anchor, text }) =>
     draw("text", { class: `label ${name}`, x: x.toFixed(1), y: y.toFixed(1), "text-anchor": anchor }, text)));

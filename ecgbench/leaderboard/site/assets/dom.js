@@ -19,12 +19,15 @@ function fill(node, attributes, children) {
 const make = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
 const draw = (tag, attributes = {}, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 const showSeconds = (seconds) => seconds === null ? ABSENT : seconds < 10 ? seconds.toFixed(2) : seconds.toFixed(0);
+const showMemory = (mebibytes) => mebibytes.toFixed(mebibytes < 10 ? 1 : 0);
+const showCount = (count) => Number(count.toFixed(count < 10 ? 1 : 0)).toLocaleString("en");
+const orAbsent = (value, show) => value === null || value === undefined ? ABSENT : show(value);
 const percent = (share) => `${Number((100 * share).toPrecision(4))} %`;
 const readAuroc = (row) => row.values.AUROC ?? null;
 
 /** A name that breaks between its parameters first. */
 const breakable = (name) => name.split(/(?<=[,[_=])/).flatMap((part) => [part, make("wbr")]);
-const showName = (row) => row.sanity ? `${row.name} †` : row.name;
+const showName = (row) => `${row.name}${row.sanity ? " †" : ""}${row.reported ? " ‡" : ""}`;
 
 /** What opens the cells of a row. */
 function openButton(row, shown, attributes = {}) {

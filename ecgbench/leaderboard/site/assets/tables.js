@@ -1,7 +1,10 @@
 
 // A column: heading; read(row) gives what it is sorted by, null where there is nothing; show(row) a cell.
 const words = (heading, read) => ({ heading, read, show: (row) => make("td", { class: "wide" }, breakable(read(row))) });
-const number = (heading, read) => ({ heading, read, isNumber: true, show: (row) => numberCell(String(read(row))) });
+const number = (heading, read, show = String) => ({
+  heading, read, isNumber: true,
+  show: (row) => numberCell(read(row) === null ? null : show(read(row))),
+});
 
 function value(heading) {
   return {
@@ -15,15 +18,16 @@ function numberCell(shown) {
   return make("td", { class: shown ? "number" : "number gap" }, shown ?? ABSENT);
 }
 
-const nameColumn = (show) => ({
-  heading: "detector",
+const nameColumn = (show, heading = "detector") => ({
+  heading,
   read: (row) => row.name,
   show: (row) => make("th", { scope: "row", class: row.sanity ? "sanity" : null }, show(row, breakable(showName(row)))),
 });
-const SECONDS = {
-  heading: "seconds", isNumber: true,
-  read: (row) => row.seconds,
-  show: (row) => numberCell(row.seconds === null ? null : showSeconds(row.seconds)),
+const SECONDS = number("seconds", (row) => row.seconds, showSeconds);
+const INTERVAL = {
+  heading: board.interval, isNumber: true,
+  read: (row) => row.interval?.[0] ?? null,
+  show: (row) => numberCell(row.interval?.[1]),
 };
 const STATUS = {
   heading: "status",
@@ -36,8 +40,9 @@ function compare(a, b, direction) {
   return direction * (typeof a === "number" ? a - b : a < b ? -1 : a > b ? 1 : 0);
 }
 
-/** A table in a box that scrolls, sorted by a column; its headers are buttons. `sort` is kept for the next one. */
-function makeTable({ caption, columns, rows, sort }) {
+/** A table in a box that scrolls, sorted by a column; its headers are buttons. `sort` is kept for the next one.
+ * `total` is a row that stays below. */
+function makeTable({ caption, columns, rows, sort, total = null }) {
   const body = make("tbody");
   const headers = columns.map((column) => make(
     "th", { scope: "col", class: `${column.isNumber ? "number" : ""} ${column.isWide ? "wide" : ""}` },
@@ -46,7 +51,7 @@ function makeTable({ caption, columns, rows, sort }) {
 
   function sortBy(column) {
     const isAgain = sort.heading === column.heading;
-    sort.direction = isAgain ? -sort.direction : column.isNumber ? -1 : 1;
+    sort.direction = isAgain ? -sort.direction : column.isNumber && !column.isLowBest ? -1 : 1;
     sort.heading = column.heading;
     refresh();
   }
@@ -64,15 +69,17 @@ function makeTable({ caption, columns, rows, sort }) {
   refresh();
   return make(
     "div", { class: "scroll", role: "region", tabindex: "0", "aria-label": caption },
-    make("table", {}, make("caption", {}, caption), make("thead", {}, make("tr", {}, headers)), body),
+    make("table", {}, make("caption", {}, caption), make("thead", {}, make("tr", {}, headers)), body,
+      total && make("tfoot", {}, make("tr", {}, columns.map((one) => one.show(total))))),
   );
 }
 
-/** The AUROC of each detector on each noise of one data and rate, with its worst case. */
-function makeHeatMap(tables, isShown, sort) {
+/** The AUROC of each detector on each noise of one data and rate, with its worst case and average rank. */
+function makeHeatMap({ tables: places, standings }, isShown, sort) {
+  const tables = places.map((at) => board.tables[at]);
   const lines = new Map();
   tables.forEach((table, at) => table.rows.filter(isShown).forEach((row) => {
-    if (!lines.has(row.name)) lines.set(row.name, { name: row.name, sanity: row.sanity, on: tables.map(() => null) });
+    if (!lines.has(row.name)) lines.set(row.name, { ...standings[row.name], name: row.name, sanity: row.sanity, on: tables.map(() => null) });
     lines.get(row.name).on[at] = row;
   }));
   const rows = [...lines.values()];
@@ -83,16 +90,12 @@ function makeHeatMap(tables, isShown, sort) {
   }));
   const worst = {
     heading: "worst case", isNumber: true,
-    read: (line) => findWorst(line),
-    show: (line) => colour(numberCell(findWorst(line)?.toFixed(3)), findWorst(line)),
+    read: (line) => line.worst,
+    show: (line) => colour(numberCell(line.worst?.toFixed(3)), line.worst),
   };
+  const rank = { ...number("average rank", (line) => line.rank, (one) => one.toFixed(2)), isLowBest: true };
   const caption = `${tables[0].data}, rate ${tables[0].rate}`;
-  return makeTable({ caption, columns: [nameColumn((_, name) => name), worst, ...noises], rows, sort });
-}
-
-function findWorst(line) {
-  const means = line.on.map((row) => row?.values.AUROC?.[0] ?? null);
-  return means.includes(null) ? null : Math.min(...means);
+  return makeTable({ caption, columns: [nameColumn((_, name) => name), worst, rank, ...noises], rows, sort });
 }
 
 function heatCell(row) {
