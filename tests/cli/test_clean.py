@@ -122,6 +122,34 @@ def test_a_label_is_written_as_the_file_itself_writes_it(workspace: Workspace) -
     assert json.loads(lines[2]) == {"text": "é", "label": 1}
 
 
+@pytest.mark.parametrize("decision", ["1,drop,", "1,relabel,y"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        '[{"label": "x"}, {"label": "y"}]\n',
+        '{"label": "x"}{"label": "y"}\n',
+        '{\n"label": "x"}\n{"label": "y"}\n',
+    ],
+)
+def test_json_that_is_not_one_row_a_line_is_refused_and_no_row_is_lost(
+    workspace: Workspace, content: str, decision: str
+) -> None:
+    path = workspace.folder / "array.jsonl"
+    path.write_text(content)
+    done = workspace.cli("clean", str(path), "--decisions", write_decisions(workspace.folder, decision))
+    assert (done.code, "write one row a line" in done.err) == (2, True), done.err
+    assert not (workspace.folder / "array.cleaned.jsonl").exists()
+
+
+def test_a_json_row_without_the_label_column_stays_as_it_is(workspace: Workspace) -> None:
+    path = workspace.folder / "some.jsonl"
+    path.write_text('{"label": "x"}\n{"text": "b"}\n{"label": "y"}\n')
+    done = workspace.cli("clean", str(path), "--decisions", write_decisions(workspace.folder, "1,relabel,y"))
+    assert done.code == 0, done.err
+    expected = '{"label": "y"}\n{"text": "b"}\n{"label": "y"}\n'
+    assert (workspace.folder / "some.cleaned.jsonl").read_text() == expected
+
+
 def test_the_class_labels_of_a_parquet_file_stay_what_they_are(workspace: Workspace) -> None:
     from datasets import ClassLabel, Dataset, Features, Value
 
