@@ -28,7 +28,7 @@ from ecgbench.results import CellRecord
 from ecgbench.scanning.options import ScanArguments, ScanOptions
 from ecgbench.scanning.rows import Scan
 from ecgbench.scanning.scan import compute_scan, prepare_scan
-from ecgbench.scanning.writing import write_scan
+from ecgbench.scanning.writing import validate_folder, write_scan
 from ecgbench.store.cache import Cache, default_cache_folder
 
 logger = logging.getLogger(__name__)
@@ -114,6 +114,7 @@ def scan(
     """
     for unknown in options.keys() - ScanArguments.__annotations__.keys():
         raise UnknownNameError("argument", unknown, ScanArguments.__annotations__)
+    validate_folder(Path(file), Path(out))
     loaded, chosen = _load(plugins), ScanOptions(**options)
     found = compute_scan(prepare_scan(Path(file), chosen, loaded, _open(cache)), loaded, reporter=SilentReporter())
     write_scan(found, Path(out))
