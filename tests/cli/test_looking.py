@@ -21,7 +21,19 @@ READ_ENCODER = {
     *("retag", "curriculum_spotter", "simifeat", "duplicate_conflict", "data_oob", "knn_shapley", "borda"),
 }
 """The detectors that read texts through the encoder or a classifier on it."""
-COMMANDS = ["run", "plan", "explain", "inspect", "scan", *LISTINGS, "doctor", "fetch", "leaderboard", "compare", "clean"]
+COMMANDS = [
+    "run",
+    "plan",
+    "explain",
+    "inspect",
+    "scan",
+    *LISTINGS,
+    "doctor",
+    "fetch",
+    "leaderboard",
+    "compare",
+    "clean",
+]
 INNER = ["cache info", "cache verify", "cache prune", "cache export", "leaderboard merge"]
 
 
