@@ -84,6 +84,7 @@ def _describe_row(row: Row, columns: Sequence[Column], versions: Sequence[tuple[
     return {
         "name": row.name,
         "sanity": row.is_sanity,
+        "reported": row.is_reported,
         "status": row.status,
         "values": {column.heading: _describe_value(row, column) for column in columns},
         "seconds": row.seconds if row.is_complete else None,

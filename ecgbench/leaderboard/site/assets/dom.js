@@ -24,7 +24,7 @@ const readAuroc = (row) => row.values.AUROC ?? null;
 
 /** A name that breaks between its parameters first. */
 const breakable = (name) => name.split(/(?<=[,[_=])/).flatMap((part) => [part, make("wbr")]);
-const showName = (row) => row.sanity ? `${row.name} †` : row.name;
+const showName = (row) => `${row.name}${row.sanity ? " †" : ""}${row.reported ? " ‡" : ""}`;
 
 /** What opens the cells of a row. */
 function openButton(row, shown, attributes = {}) {

@@ -72,8 +72,10 @@ function makeTable({ caption, columns, rows, sort }) {
 function makeHeatMap(tables, isShown, sort) {
   const lines = new Map();
   tables.forEach((table, at) => table.rows.filter(isShown).forEach((row) => {
-    if (!lines.has(row.name)) lines.set(row.name, { name: row.name, sanity: row.sanity, on: tables.map(() => null) });
-    lines.get(row.name).on[at] = row;
+    if (!lines.has(row.name)) lines.set(row.name, { name: row.name, sanity: row.sanity, reported: false, on: tables.map(() => null) });
+    const line = lines.get(row.name);
+    line.on[at] = row;
+    line.reported ||= row.reported;
   }));
   const rows = [...lines.values()];
   const noises = tables.map((table, at) => ({
