@@ -112,6 +112,16 @@ def test_untouched_rows_of_a_csv_stay_byte_by_byte(workspace: Workspace, bom: st
     assert (workspace.folder / "odd.cleaned.csv").read_bytes() == (bom + end.join(kept) + end * last).encode()
 
 
+def test_files_and_decisions_may_have_the_semicolons_of_a_spreadsheet(workspace: Workspace) -> None:
+    path = workspace.folder / "reviews.csv"
+    path.write_text('text;label\n"good, really; yes";neg\nbad, bad;neg\nfine;pos\n', encoding="utf-8")
+    decided = write_decisions(workspace.folder, "1;relabel;pos", "3;drop;", head="row;decision;label")
+    done = workspace.cli("clean", str(path), "--decisions", decided)
+    assert done.code == 0, done.err
+    cleaned = (workspace.folder / "reviews.cleaned.csv").read_text(encoding="utf-8")
+    assert cleaned == 'text;label\n"good, really; yes";pos\nbad, bad;neg\n'
+
+
 def test_a_label_is_written_as_the_file_itself_writes_it(workspace: Workspace) -> None:
     path = workspace.folder / "stars.jsonl"
     path.write_text('{"text": "a", "label": 1, "more": {"x": [1, 2.50]}}\n\n{"text": "é", "label": 2}\n')
