@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
-from ecgbench.downstream_results import DOWNSTREAM_FOLDER
+from ecgbench.downstream_results import DOWNSTREAM_FOLDER, DownstreamRecord
 from ecgbench.errors import UnknownNameError, UsageError
 from ecgbench.grid.choices import GridChoices, parse_selections
 from ecgbench.grid.downstream.run import DownstreamCheck
@@ -28,7 +28,7 @@ from ecgbench.results import CellRecord
 from ecgbench.scanning.options import ScanArguments, ScanOptions
 from ecgbench.scanning.rows import Scan
 from ecgbench.scanning.scan import compute_scan, prepare_scan
-from ecgbench.scanning.writing import write_scan
+from ecgbench.scanning.writing import validate_folder, write_scan
 from ecgbench.store.cache import Cache, default_cache_folder
 
 logger = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ def run(
     chosen = execution if isinstance(execution, Execution) else Execution(ExecutorKind(execution or "local"))
     chosen = dataclasses.replace(chosen, plugin_files=loaded.files)
     options = RunOptions(Rerun(rerun), execution=chosen)
-    records = run_suite(built, loaded, cache=_open(cache), out=Path(out), options=options)
+    records, _ = run_suite(built, loaded, cache=_open(cache), out=Path(out), options=options)
     write_board(Path(out))
     return records
 
@@ -114,6 +114,7 @@ def scan(
     """
     for unknown in options.keys() - ScanArguments.__annotations__.keys():
         raise UnknownNameError("argument", unknown, ScanArguments.__annotations__)
+    validate_folder(Path(file), Path(out))
     loaded, chosen = _load(plugins), ScanOptions(**options)
     found = compute_scan(prepare_scan(Path(file), chosen, loaded, _open(cache)), loaded, reporter=SilentReporter())
     write_scan(found, Path(out))
@@ -129,17 +130,18 @@ def run_suite(
     options: RunOptions,
     offline: bool = False,
     downstream: DownstreamCheck | None = None,
-) -> list[CellRecord]:
-    """Prepare and run a suite; where the run is told to stop early, what there is reaches the board first."""
+) -> tuple[list[CellRecord], list[DownstreamRecord]]:
+    """Prepare and run a suite and its downstream check, and return the records of both.
+
+    Where the run is told to stop early, what there is reaches the board first.
+    """
     grid = prepare(suite, plugins, cache, offline=offline, reporter=options.reporter)
     check = None
     if downstream is not None:
         check = downstream.prepare(grid, plugins, cache=cache, options=options, offline=offline)
     try:
         records = run_grid(grid, plugins, cache=cache, results=results_file(out, suite), options=options)
-        if check is not None:
-            check.run(records, downstream_file(out, suite))
-        return records
+        return records, [] if check is None else check.run(records, downstream_file(out, suite))
     except StoppedEarlyError:
         write_board(out)
         raise

@@ -35,13 +35,14 @@ class LabelTable(ABC):
     @cached_property
     def cells(self) -> dict[str, Any]:
         """Return how the file itself writes each label, by its name."""
-        found = list(self._iter_cells())
-        if len(found) != len(self):
-            raise DataError(
-                f"{self.path} has {len(self)} rows, but {len(found)} lines that hold one: write one row a line"
-            )
-        pairs = zip(self.labels, found, strict=True)
+        pairs = zip(self.labels, self._iter_cells(), strict=True)
         return dict(reversed([(label, cell) for label, cell in pairs if label]))
+
+    def validate_rows(self) -> None:
+        """Raise DataError where rows do not stand one by one, so that a change would strike others."""
+        n = sum(1 for _ in self._iter_cells())
+        if n != len(self):
+            raise DataError(f"{self.path} has {len(self)} rows, but {n} lines that hold one: write one row a line")
 
     @abstractmethod
     def render(self, changes: Changes) -> bytes:
@@ -117,7 +118,18 @@ class JsonTable(LabelTable):
         return self.path.read_bytes().splitlines(keepends=True)
 
     def _iter_cells(self) -> Iterator[Any]:
-        return (json.loads(line.removeprefix(_BOM))[self.label_column] for line in self._lines if line.strip())
+        for number, line in enumerate(self._lines, 1):
+            if line.strip():
+                yield self._parse(line, number).get(self.label_column)
+
+    def _parse(self, line: bytes, number: int) -> dict[str, Any]:
+        try:
+            values = json.loads(line.removeprefix(_BOM))
+        except ValueError:
+            values = None
+        if not isinstance(values, dict):
+            raise DataError(f"{self.path}, line {number} is not one JSON object: write one row a line")
+        return values
 
     def render(self, changes: Changes) -> bytes:
         """Return the lines, the label in a changed one replaced."""
@@ -170,4 +182,6 @@ def load_table(path: Path, label_column: str) -> LabelTable:
     labels = [to_name(cell) for cell in load_columns(path, [label_column])[label_column]]
     suffix = path.suffix.lower()
     kind = SeparatedTable if suffix in DELIMITERS else JsonTable if suffix == ".jsonl" else ParquetTable
-    return kind(path, label_column, labels)
+    table = kind(path, label_column, labels)
+    table.validate_rows()
+    return table

@@ -10,8 +10,7 @@ from ecgbench.cli import options as opt
 from ecgbench.cli.run_arguments import RunArguments, takes_run_arguments
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from ecgbench.downstream_results import DownstreamRecord
     from ecgbench.grid.downstream.run import DownstreamCheck
     from ecgbench.results import CellRecord
 
@@ -45,7 +44,7 @@ def run(
 
     Cells that have a record are not computed again: the same command resumes a run that was stopped.
     """
-    from ecgbench.api import downstream_file, run_suite
+    from ecgbench.api import run_suite
     from ecgbench.cli.reporter import make_reporter
     from ecgbench.cli.stdout import plugins_print_to_stderr
     from ecgbench.grid.runner import RunOptions
@@ -59,15 +58,15 @@ def run(
     out, as_json = arguments.out, arguments.json
     with make_reporter(quiet=arguments.quiet) as reporter, plugins_print_to_stderr():
         options = RunOptions(rerun, arguments.fail_fast, reporter, execution)
-        records = run_suite(
+        records, cleaned = run_suite(
             built, plugins, cache=store, out=out, options=options, offline=arguments.offline, downstream=check
         )
     _print(records, as_json=as_json)  # before the board, which another results file can spoil
-    is_cleaned = check is None or _print_downstream(downstream_file(out, built), as_json=as_json)
+    _print_downstream(cleaned, as_json=as_json)
     board = write_board(out)
     if not as_json:
         typer.echo(f"board: {board}", err=True)
-    if not is_cleaned or any(record.status != "ok" for record in records):
+    if any(record.status != "ok" for record in (*records, *cleaned)):
         raise typer.Exit(1)
 
 
@@ -87,20 +86,17 @@ def _read_downstream(wanted: bool, top: str | None, seeds: str | None, *, quiet:
     return DownstreamCheck(Downstream(shares, chosen), lambda said: None if quiet else typer.echo(said, err=True))
 
 
-def _print_downstream(results: Path, *, as_json: bool) -> bool:
-    """Print the downstream records of a run, on stderr what failed; say whether nothing did."""
+def _print_downstream(records: list[DownstreamRecord], *, as_json: bool) -> None:
+    """Print the downstream records of a run, on stderr what failed."""
     from ecgbench.cli.tables import print_table
-    from ecgbench.downstream_results import latest_downstream, read_downstream_records
     from ecgbench.leaderboard.downstream import HEADING, build_downstream_tables, render_cells
 
-    records = latest_downstream(read_downstream_records(results))
     for table in [] if as_json else build_downstream_tables(records):
         typer.echo(f"\ndownstream: {table.title}")
         print_table(HEADING, [render_cells(row) for row in table.rows])
-    failed = [record for record in records if record.status != "ok"]
-    for record in failed:
-        typer.echo(f"downstream, {record.action} by {record.cleaner}: {record.reason}", err=True)
-    return not failed
+    for record in records:
+        if record.status != "ok":
+            typer.echo(f"downstream, {record.action} by {record.cleaner}: {record.reason}", err=True)
 
 
 def _print(records: list[CellRecord], *, as_json: bool) -> None:

@@ -70,10 +70,11 @@ def scan(
     from ecgbench.cli.stdout import plugins_print_to_stderr
     from ecgbench.scanning.options import ScanOptions
     from ecgbench.scanning.scan import compute_scan, prepare_scan
-    from ecgbench.scanning.writing import write_scan
+    from ecgbench.scanning.writing import validate_folder, write_scan
 
     if debug:
         opt.start_log(debug=True)
+    validate_folder(file, out)
     chosen: dict[str, Any] = opt.given(
         text_column=text_column, label_column=label_column, task=task, shots=shots, detector=detector, profile=profile
     )

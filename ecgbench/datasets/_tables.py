@@ -32,7 +32,8 @@ def load_columns(path: Path, wanted: Sequence[str], *, optional: Sequence[str] =
     """Return the wanted columns, cells as Python values; a class-label column gives its names.
 
     `optional` columns are returned where they are there. Cells of .csv and .tsv are strings as written
-    ("01" and "NA" stay what they are); a .csv whose header has tabs and no comma is read as a .tsv.
+    ("01" and "NA" stay what they are); a .csv without a comma in its header is read by the tabs
+    or semicolons that are there.
     DataError where the file or a column cannot be read.
     """
     suffix = path.suffix.lower()
@@ -80,7 +81,8 @@ def find_delimiter(path: Path, suffix: str) -> str:
     """Return what separates the fields of a file with this ending, by its header."""
     with path.open(encoding="utf-8-sig") as file:
         header = file.readline()
-    return "\t" if "\t" in header and "," not in header else DELIMITERS[suffix]
+    others = [mark for mark in "\t;" if mark in header] if suffix == ".csv" and "," not in header else []
+    return others[0] if others else DELIMITERS[suffix]
 
 
 def _validate_rows(path: Path, delimiter: str, wanted: Sequence[str]) -> list[str]:

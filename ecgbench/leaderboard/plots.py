@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ecgbench.errors import MissingPackageError
 from ecgbench.grid.curves import PLACES, PRECISION_RECALL, ROC
 from ecgbench.leaderboard.board import AUROC, Group, Row, Table, build_tables
-from ecgbench.leaderboard.markdown import RESULTS_FOLDER
+from ecgbench.leaderboard.markdown import REPORTED_MARK, RESULTS_FOLDER
 from ecgbench.leaderboard.site.data import average_curves
 from ecgbench.leaderboard.summary import is_auroc_defined
 from ecgbench.leaderboard.text import one_line
@@ -101,7 +101,8 @@ def draw_noises(tables: Sequence[Table]) -> Figure:
         places = [position - 0.4 + (at + 0.5) * height for position in range(len(names))]
         _draw_bars(axes, [own.get(name) for name in names], places, height, label=_shorten(table.group.noise))
     axes.axvline(0.5, color="0.4", linestyle=":", linewidth=1)
-    axes.set_yticks(range(len(names)), [_shorten(name) for name in names])
+    reported = {row.name for table in tables for row in table.rows if row.is_reported}
+    axes.set_yticks(range(len(names)), [_mark(name, is_reported=name in reported) for name in names])
     axes.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside lower center", ncols=2, fontsize="small")
     return figure
@@ -141,7 +142,11 @@ def _render(figure: Figure, form: str) -> bytes:
 
 
 def _label(row: Row) -> str:
-    return f"{_shorten(row.name)}  {row.estimate(AUROC)}"
+    return f"{_mark(row.name, is_reported=row.is_reported)}  {row.estimate(AUROC)}"
+
+
+def _mark(name: str, *, is_reported: bool) -> str:
+    return f"{_shorten(name)} {REPORTED_MARK}" if is_reported else _shorten(name)
 
 
 def _describe(group: Group) -> str:

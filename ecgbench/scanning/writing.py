@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from ecgbench.errors import EcgbenchError
+from ecgbench.errors import EcgbenchError, UsageError
 from ecgbench.scanning.page import write_page
 from ecgbench.scanning.rows import COLUMNS, Scan
 
@@ -19,6 +19,15 @@ LONGEST_CELL = 32_000
 """Characters of a text in scan.csv; a spreadsheet's cell holds 32,767."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)*")
+
+
+def validate_folder(path: Path, folder: Path) -> None:
+    """Raise UsageError where one of the three files would take the place of the scanned one."""
+    for written in (folder / name for name in (CSV_FILE, JSON_FILE, PAGE_FILE)):
+        if written.exists() and path.exists() and written.samefile(path):
+            raise UsageError(
+                f"--out {folder}: {written.name} would replace the file that is scanned; give another folder"
+            )
 
 
 def write_scan(scan: Scan, folder: Path) -> tuple[Path, ...]:

@@ -112,6 +112,16 @@ def test_untouched_rows_of_a_csv_stay_byte_by_byte(workspace: Workspace, bom: st
     assert (workspace.folder / "odd.cleaned.csv").read_bytes() == (bom + end.join(kept) + end * last).encode()
 
 
+def test_files_and_decisions_may_have_the_semicolons_of_a_spreadsheet(workspace: Workspace) -> None:
+    path = workspace.folder / "reviews.csv"
+    path.write_text('text;label\n"good, really; yes";neg\nbad, bad;neg\nfine;pos\n', encoding="utf-8")
+    decided = write_decisions(workspace.folder, "1;relabel;pos", "3;drop;", head="row;decision;label")
+    done = workspace.cli("clean", str(path), "--decisions", decided)
+    assert done.code == 0, done.err
+    cleaned = (workspace.folder / "reviews.cleaned.csv").read_text(encoding="utf-8")
+    assert cleaned == 'text;label\n"good, really; yes";pos\nbad, bad;neg\n'
+
+
 def test_a_label_is_written_as_the_file_itself_writes_it(workspace: Workspace) -> None:
     path = workspace.folder / "stars.jsonl"
     path.write_text('{"text": "a", "label": 1, "more": {"x": [1, 2.50]}}\n\n{"text": "é", "label": 2}\n')
@@ -120,6 +130,34 @@ def test_a_label_is_written_as_the_file_itself_writes_it(workspace: Workspace) -
     lines = (workspace.folder / "stars.cleaned.jsonl").read_text().splitlines()
     assert lines[0] == '{"text": "a", "label": 1, "more": {"x": [1, 2.50]}}'
     assert json.loads(lines[2]) == {"text": "é", "label": 1}
+
+
+@pytest.mark.parametrize("decision", ["1,drop,", "1,relabel,y"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        '[{"label": "x"}, {"label": "y"}]\n',
+        '{"label": "x"}{"label": "y"}\n',
+        '{\n"label": "x"}\n{"label": "y"}\n',
+    ],
+)
+def test_json_that_is_not_one_row_a_line_is_refused_and_no_row_is_lost(
+    workspace: Workspace, content: str, decision: str
+) -> None:
+    path = workspace.folder / "array.jsonl"
+    path.write_text(content)
+    done = workspace.cli("clean", str(path), "--decisions", write_decisions(workspace.folder, decision))
+    assert (done.code, "write one row a line" in done.err) == (2, True), done.err
+    assert not (workspace.folder / "array.cleaned.jsonl").exists()
+
+
+def test_a_json_row_without_the_label_column_stays_as_it_is(workspace: Workspace) -> None:
+    path = workspace.folder / "some.jsonl"
+    path.write_text('{"label": "x"}\n{"text": "b"}\n{"label": "y"}\n')
+    done = workspace.cli("clean", str(path), "--decisions", write_decisions(workspace.folder, "1,relabel,y"))
+    assert done.code == 0, done.err
+    expected = '{"label": "y"}\n{"text": "b"}\n{"label": "y"}\n'
+    assert (workspace.folder / "some.cleaned.jsonl").read_text() == expected
 
 
 def test_the_class_labels_of_a_parquet_file_stay_what_they_are(workspace: Workspace) -> None:

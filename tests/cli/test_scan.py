@@ -179,6 +179,18 @@ def test_what_is_typed_wrong_is_refused_in_one_line(workspace: Workspace, argume
     assert said in done.error
 
 
+def test_a_scan_never_replaces_the_file_that_it_reads(workspace: Workspace) -> None:
+    path = write_weather(workspace.folder, name="scan.csv")
+    before = path.read_bytes()
+    arguments = [str(path), "--text-column", "note", "--label-column", "kind", "--detector", "random", "--no-explain"]
+    done = workspace.cli("scan", *arguments, "--out", str(workspace.folder))
+    assert (done.code, done.err.count("\n")) == (2, 1), done.err
+    assert "scan.csv would replace the file that is scanned" in done.err
+    with pytest.raises(UsageError, match="give another folder"):
+        ecgbench.scan(path, out=workspace.folder, text_column="note", label_column="kind")
+    assert path.read_bytes() == before
+
+
 def test_a_detector_that_fails_is_one_line_and_writes_nothing(workspace: Workspace) -> None:
     done = scan(workspace, write_weather(workspace.folder), "--detector", "toy_bad", "--no-explain", "--quiet")
     assert done.code == 1

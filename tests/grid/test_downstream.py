@@ -423,3 +423,16 @@ def test_the_real_classifier_is_trained_again_on_real_texts(
         assert record.accuracy["untouched"] == record.accuracy["stripped"]
         assert record.accuracy["swapped"] != record.accuracy["untouched"]
         assert record.accuracy["untouched"][0] > 0.5
+
+
+def test_a_failure_of_an_earlier_run_is_none_of_this_one(counting: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("out of memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(WordCounts, "train", fail)
+        assert counting.run("toy_votes", *MARKED_RUN, "--downstream-top", "20%", dataset=TOY).code == 1
+    done = counting.run("toy_votes", *MARKED_RUN, "--downstream-seeds", "5", dataset=TOY)
+    assert done.code == 0, done.err
+    assert "out of memory" not in done.err
+    assert "20%" not in done.out

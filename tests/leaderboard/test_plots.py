@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from site_records import HOSTILE, make_records, write_records
+from site_records import HOSTILE, make_cell, make_records, write_records
 
 from conftest import Workspace
 from ecgbench.grid.curves import ROC
@@ -53,6 +53,14 @@ def test_a_gap_is_written_where_its_bar_would_be() -> None:
     widths = [bar.get_width() for bars in axes.containers if hasattr(bars, "patches") for bar in bars.patches]
     assert sorted(widths)[:2] == [0.0, 0.0]
     assert sorted(widths)[2] > 0.4
+
+
+def test_what_was_run_elsewhere_is_marked() -> None:
+    cells = [make_cell("theirs", 0, 2.0, origin="self-reported"), make_cell("ecg", 0, 1.0)]
+    tables = build_tables(cells)
+    ticks = [tick.get_text() for tick in draw_noises(tables).axes[0].get_yticklabels()]
+    legend = [text.get_text().split("  ")[0] for text in draw_curves(tables[0]).legends[0].get_texts()]
+    assert ticks == legend == ["theirs ‡", "ecg"]
 
 
 def test_a_hostile_name_is_no_formula_and_no_markup(tmp_path: Path) -> None:

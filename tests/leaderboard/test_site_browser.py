@@ -194,6 +194,17 @@ def test_hostile_names_are_text(tab: Tab) -> None:
     assert is_quiet(tab)
 
 
+def test_what_was_run_elsewhere_is_marked_wherever_its_name_stands(tmp_path: Path, open_page: OpenPage) -> None:
+    tab = open_page(write_page(tmp_path, [*make_records(), make_cell("theirs", 0, 3.0, origin="self-reported")]))
+    for box in ("#table", "#heat"):
+        assert "theirs ‡" in column(tab, "detector", box)
+        assert "ecg" in column(tab, "detector", box)
+    tab.page.locator("#table").get_by_role("button", name="theirs ‡").first.click()
+    expect(tab.page.get_by_role("dialog").get_by_role("heading", name="theirs ‡")).to_be_visible()
+    expect(tab.page.locator("footer")).to_contain_text("‡ are self-reported")
+    assert is_quiet(tab)
+
+
 def test_the_keyboard_reaches_the_results_first_and_shows_where_it_is(tab: Tab) -> None:
     tab.page.keyboard.press("Tab")
     assert tab.page.evaluate("document.activeElement.className") == "skip"
