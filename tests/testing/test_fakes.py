@@ -28,6 +28,7 @@ from ecgbench.artifacts.llm import (
 )
 from ecgbench.artifacts.llm.explanations import ExplanationStrings
 from ecgbench.artifacts.nli import CrossEncoderNli, LlmNli, NliScores
+from ecgbench.artifacts.retrained import RetrainedPredictions
 from ecgbench.testing.fakes import FAKE_PROFILE, fake_values
 from ecgbench.testing.looking import snapshot
 from ecgbench.testing.tasks import plant_task, take_items
@@ -54,6 +55,8 @@ SAMPLES: dict[type[Artifact[Any]], Artifact[Any]] = {
 }
 BASES = {StringEmbeddings, ExplanationStrings}
 """They embed what a subclass renders."""
+HARNESS = {RetrainedPredictions}
+"""No detector declares them: they are of what the harness cleaned by the detectors' scores."""
 
 
 def iter_classes(base: type[Any]) -> Iterator[type[Any]]:
@@ -63,11 +66,11 @@ def iter_classes(base: type[Any]) -> Iterator[type[Any]]:
 
 
 def find_artifacts() -> set[type[Any]]:
-    """Return every concrete artifact class of the package."""
+    """Return every concrete artifact class of the package that a detector may declare."""
     for module in pkgutil.walk_packages(ecgbench.artifacts.__path__, "ecgbench.artifacts."):
         importlib.import_module(module.name)
     found = {k for k in iter_classes(Artifact) if k.__module__.startswith(("ecgbench.", "ecgbench_detectors."))}
-    return {kind for kind in found if not inspect.isabstract(kind)} - BASES
+    return {kind for kind in found if not inspect.isabstract(kind)} - BASES - HARNESS
 
 
 def fake(artifact: Artifact[Any], task: Any) -> Any:
