@@ -117,7 +117,8 @@ def _is_auroc_undefined(table: Table) -> bool:
 
 
 def _render_summary(tables: list[Table], title: str) -> str:
-    rows = {row.name: row for table in tables for row in table.rows}
+    # Of one name a self-reported row, if there is one: its mark is about the whole line.
+    rows = {row.name: row for row in sorted((r for t in tables for r in t.rows), key=lambda row: row.is_reported)}
     values = {name: [_find_auroc(name, table) for table in tables] for name in rows}
     means = {name: [value.mean if value else None for value in own] for name, own in values.items()}
     worst = {name: find_worst(own) for name, own in means.items()}
