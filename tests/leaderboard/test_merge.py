@@ -152,6 +152,14 @@ def test_a_board_marks_self_reported_rows_and_says_what_the_mark_means(board: Pa
     assert "<b>" not in MarkdownIt("commonmark").enable("table").render(marked)
 
 
+@pytest.mark.parametrize("reported", ["uniform", "artifact_aligned"])
+def test_over_noise_models_a_detector_is_marked_where_any_of_its_rows_is(reported: str) -> None:
+    own = [cell("loss", noise=noise) for noise in ("uniform", "artifact_aligned")]
+    records = [*own, *(cell(noise=r.noise, origin=SELF_REPORTED if r.noise == reported else None) for r in own)]
+    summary = render_board(records).split("## AUROC over noise models")[1].split("\n## ")[0]
+    assert [line.split("|")[1].strip() for line in summary.splitlines()[4:]][2:] == ["loss", "theirs ‡"]
+
+
 def test_a_run_computes_what_was_only_reported(workspace: Workspace) -> None:
     """Also where the file of the reported records has the name of the run."""
     workspace.run("toy_lengths")
@@ -182,3 +190,14 @@ def test_the_command_says_what_came_in_and_writes_the_board(workspace: Workspace
     assert check_board(out)
     assert "theirs ‡" in board.read_text(encoding="utf-8")
     assert workspace.cli("leaderboard", "merge").code == 2
+
+
+@pytest.mark.parametrize("option", [["--check"], ["--html"], ["--plots"], ["--format", "json"]])
+def test_options_of_the_board_are_refused_and_nothing_comes_in(
+    workspace: Workspace, tmp_path: Path, option: list[str]
+) -> None:
+    file, out = write(tmp_path / "alice.jsonl", cell()), workspace.folder / "out"
+    done = workspace.cli("leaderboard", "--out", str(out), *option, "merge", str(file))
+    assert done.code == 2
+    assert "leave out --check, --html, --plots and --format" in done.error
+    assert not (out / "results" / "alice.jsonl").exists()
