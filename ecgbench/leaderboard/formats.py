@@ -125,7 +125,8 @@ def render_parquet(records: Iterable[CellRecord]) -> bytes:
 def list_cells(records: Iterable[CellRecord]) -> list[dict[str, Any]]:
     """Return the latest record of each cell as one flat row, in order of identity.
 
-    A metric by cut-off is a column each, `precision_at_k@5%`; LLM calls and tokens are sums over its artifacts.
+    A metric by cut-off is a column each, `precision_at_k@5%`; one that is called like another column is
+    `metrics/seconds`. LLM calls and tokens are sums over its artifacts.
     """
     return [_flatten(record) for record in latest(records)]
 
@@ -135,7 +136,8 @@ def _flatten(record: CellRecord) -> dict[str, Any]:
     row |= {name: _total(record, name) for name in _COSTS}
     row |= {name: canonical_json(row[name]) for name in ("noise_params", "detector_params")}
     row["status"] = record.status.value
-    for metric, value in record.metrics.items():
+    for name, value in record.metrics.items():
+        metric = f"metrics/{name}" if name in COLUMNS else name
         if isinstance(value, Mapping):
             row |= {f"{metric}@{cutoff}": part for cutoff, part in value.items()}
         else:

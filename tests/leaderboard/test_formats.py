@@ -89,6 +89,14 @@ def test_parquet_holds_the_same_rows_with_types_of_their_own() -> None:
     assert render_parquet([])
 
 
+def test_a_metric_that_is_called_like_a_column_has_one_of_its_own() -> None:
+    record = cell(metrics={"detector": 0.25, "seed": {"5%": 0.5}})
+    (row,) = read_csv(render_csv([record]))
+    assert (row["detector"], row["seed"]) == ("ecg", "0")
+    assert (row["metrics/detector"], row["metrics/seed@5%"]) == ("0.25", "0.5")
+    assert render_parquet([record])
+
+
 def test_a_lone_surrogate_is_written_by_every_form() -> None:
     record = cell("bad \udcff", reason="bad \udcff")
     assert all(render([record]) for render in (render_json, render_csv, render_parquet))
