@@ -93,6 +93,8 @@ def test_seeds_and_noises_that_own_records_lack_take_no_mean_from_them(board: Pa
         ({"status": "great"}, "status"),
         ({"surprise": 1}, "surprise"),
         ({"origin": "official"}, "origin"),
+        ({"metrics": {"auroc": 7.0}}, "metrics/auroc: 7.0 is greater than the maximum of 1.000001"),
+        ({"metrics": {"precision_at_k": 0.5}}, "metrics/precision_at_k"),
     ],
 )
 def test_a_line_that_breaks_the_schema_is_named_and_nothing_comes_in(
@@ -107,6 +109,11 @@ def test_a_line_that_breaks_the_schema_is_named_and_nothing_comes_in(
     assert fault in str(raised.value)
     assert "\n" not in str(raised.value)
     assert [path.name for path in (board / "results").iterdir()] == ["own.jsonl"]
+
+
+def test_an_auroc_of_1_that_rounding_took_above_it_is_read(board: Path, tmp_path: Path) -> None:
+    (merged,) = merge_files([write(tmp_path / "alice.jsonl", cell(auroc=1.0 + 2**-52))], board)
+    assert merged.counts == {Fate.NEW: 1}
 
 
 def test_a_last_line_without_its_end_is_read_and_a_torn_one_is_not(board: Path, tmp_path: Path) -> None:
