@@ -71,13 +71,15 @@ def write_results(folder: Path, form: Format) -> Path:
 def render_json(records: Iterable[CellRecord]) -> bytes:
     """Render an object by task, then by method, then by metric; sanity rows are no methods and left out.
 
-    A metric of a cell that is not ok is null.
+    A metric of a cell that is not ok is null; a self-reported cell says so under `origin`.
     """
     tasks: dict[str, dict[str, Any]] = {}
     for record in latest(records):
         if not record.sanity:
             method = render_name(record.detector, record.detector_params)
-            tasks.setdefault(task_name(record), {})[method] = {m: record.metrics.get(m) for m in METHOD_METRICS}
+            found = {metric: record.metrics.get(metric) for metric in METHOD_METRICS}
+            mark = {} if record.origin is None else {"origin": record.origin}
+            tasks.setdefault(task_name(record), {})[method] = {**found, **mark}
     return (json.dumps(tasks, indent=2, sort_keys=True) + "\n").encode()
 
 

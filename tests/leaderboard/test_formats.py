@@ -51,7 +51,8 @@ def test_a_task_of_results_json_has_for_every_method_the_five_metrics() -> None:
     tasks = json.loads(render_json(RECORDS))
     assert list(tasks) == [TASK, TASK.replace("uniform", 'uniform[a=[1, "x"]]').replace("seed=0", "seed=1")]
     assert set(tasks[TASK]) == {"ecg[k=30]", "loss", "broken"}
-    assert tasks[TASK]["loss"] == {name: value for name, value in METRICS.items() if name != "f1_at_k"}
+    assert tasks[TASK]["ecg[k=30]"] == {name: value for name, value in METRICS.items() if name != "f1_at_k"}
+    assert tasks[TASK]["loss"] == tasks[TASK]["ecg[k=30]"] | {"origin": "self-reported"}
     assert set(tasks[TASK]["broken"].values()) == {None}
 
 
