@@ -159,6 +159,14 @@ def test_a_board_marks_self_reported_rows_and_says_what_the_mark_means(board: Pa
     assert "<b>" not in MarkdownIt("commonmark").enable("table").render(marked)
 
 
+def test_own_records_that_come_after_reported_ones_of_more_seeds_keep_their_mean(board: Path, tmp_path: Path) -> None:
+    reported = [cell(seed=seed, noise="late") for seed in (0, 1, 2)]
+    merge_files([write(tmp_path / "alice.jsonl", *reported)], board)
+    write(board / "results" / "later.jsonl", cell("loss", 0.7, seed=1, noise="late"))
+    found = [line.split("|")[-2].strip() for line in rows_of(board, "theirs") + rows_of(board, "loss")]
+    assert "missing" not in " ".join(found)
+
+
 @pytest.mark.parametrize("reported", ["uniform", "artifact_aligned"])
 def test_over_noise_models_a_detector_is_marked_where_any_of_its_rows_is(reported: str) -> None:
     own = [cell("loss", noise=noise) for noise in ("uniform", "artifact_aligned")]
