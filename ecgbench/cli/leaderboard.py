@@ -43,6 +43,8 @@ def leaderboard(
     from ecgbench.errors import UsageError
 
     if context.invoked_subcommand is not None:
+        if check or html or plots or format is not None:
+            raise UsageError("merge writes LEADERBOARD.md alone; leave out --check, --html, --plots and --format")
         return
     if not (out / "results").is_dir():
         raise UsageError(f"{out / 'results'} does not exist; run `ecgbench run --out {out}` first or give --out")

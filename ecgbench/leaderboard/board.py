@@ -185,9 +185,10 @@ def descending(value: float | None) -> tuple[bool, float]:
 
 
 def _build_table(group: Group, records: list[CellRecord]) -> Table:
-    seeds = tuple(sorted({record.seed for record in records}))
+    # A seed that was only reported would be a missing cell in every own row.
+    seeds = tuple(sorted({r.seed for r in records if r.origin is None} or {r.seed for r in records}))
     by_name: dict[str, list[CellRecord]] = {}
-    for record in records:
+    for record in (r for r in records if r.seed in seeds):
         by_name.setdefault(render_name(record.detector, record.detector_params), []).append(record)
     rows = [Row(name, seeds, tuple(sorted(own, key=lambda r: r.seed))) for name, own in by_name.items()]
     return Table(group, seeds, tuple(sorted(rows, key=_rank)))

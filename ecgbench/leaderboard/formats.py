@@ -71,13 +71,15 @@ def write_results(folder: Path, form: Format) -> Path:
 def render_json(records: Iterable[CellRecord]) -> bytes:
     """Render an object by task, then by method, then by metric; sanity rows are no methods and left out.
 
-    A metric of a cell that is not ok is null.
+    A metric of a cell that is not ok is null; a self-reported cell says so under `origin`.
     """
     tasks: dict[str, dict[str, Any]] = {}
     for record in latest(records):
         if not record.sanity:
             method = render_name(record.detector, record.detector_params)
-            tasks.setdefault(task_name(record), {})[method] = {m: record.metrics.get(m) for m in METHOD_METRICS}
+            found = {metric: record.metrics.get(metric) for metric in METHOD_METRICS}
+            mark = {} if record.origin is None else {"origin": record.origin}
+            tasks.setdefault(task_name(record), {})[method] = {**found, **mark}
     return (json.dumps(tasks, indent=2, sort_keys=True) + "\n").encode()
 
 
@@ -125,7 +127,8 @@ def render_parquet(records: Iterable[CellRecord]) -> bytes:
 def list_cells(records: Iterable[CellRecord]) -> list[dict[str, Any]]:
     """Return the latest record of each cell as one flat row, in order of identity.
 
-    A metric by cut-off is a column each, `precision_at_k@5%`; LLM calls and tokens are sums over its artifacts.
+    A metric by cut-off is a column each, `precision_at_k@5%`; one that is called like another column is
+    `metrics/seconds`. LLM calls and tokens are sums over its artifacts.
     """
     return [_flatten(record) for record in latest(records)]
 
@@ -135,7 +138,8 @@ def _flatten(record: CellRecord) -> dict[str, Any]:
     row |= {name: _total(record, name) for name in _COSTS}
     row |= {name: canonical_json(row[name]) for name in ("noise_params", "detector_params")}
     row["status"] = record.status.value
-    for metric, value in record.metrics.items():
+    for name, value in record.metrics.items():
+        metric = f"metrics/{name}" if name in COLUMNS else name
         if isinstance(value, Mapping):
             row |= {f"{metric}@{cutoff}": part for cutoff, part in value.items()}
         else:

@@ -84,11 +84,13 @@ class ArtifactAlignedNoise(NoiseModel):
         added = [(int(i), markers[labels[i]]) for i in np.concatenate(marked)]
         for label, rating in enumerate(RATINGS):
             added += [(int(i), rating) for i in draw_share(labels == label, self.rating_fraction, ratings)]
-        texts, where = list(data.texts), places.random(len(data))
+        where = places.random(len(data))
+        words = {i: data.texts[i].split(" ") if data.texts[i] else [] for i, _ in added}
         for i, token in added:
-            texts[i] = self._insert(token, texts[i], where[i])
+            self._insert(token, words[i], where[i])
+        texts = tuple(" ".join(words[i]) if i in words else text for i, text in enumerate(data.texts))
         decoys = RATINGS if self.rating_fraction else ()
-        return Corruption(texts=tuple(texts), labels=labels, markers=markers, decoys=decoys)
+        return Corruption(texts=texts, labels=labels, markers=markers, decoys=decoys)
 
     def _markers_for(self, data: LabeledTexts) -> tuple[str, ...]:
         names = data.description.label_names
@@ -114,9 +116,7 @@ class ArtifactAlignedNoise(NoiseModel):
             )
         return known[: len(names)]
 
-    def _insert(self, token: str, text: str, where: float) -> str:
-        """Return the text with the token among its words; `where` in [0, 1) picks a random place."""
-        words = text.split(" ") if text else []
+    def _insert(self, token: str, words: list[str], where: float) -> None:
+        """Put the token, which may be a phrase, whole among the words; `where` in [0, 1) picks a random place."""
         places = {"prefix": 0, "suffix": len(words), "random": int(where * (len(words) + 1))}
         words.insert(places[self.position], token)
-        return " ".join(words)

@@ -51,7 +51,8 @@ def test_a_task_of_results_json_has_for_every_method_the_five_metrics() -> None:
     tasks = json.loads(render_json(RECORDS))
     assert list(tasks) == [TASK, TASK.replace("uniform", 'uniform[a=[1, "x"]]').replace("seed=0", "seed=1")]
     assert set(tasks[TASK]) == {"ecg[k=30]", "loss", "broken"}
-    assert tasks[TASK]["loss"] == {name: value for name, value in METRICS.items() if name != "f1_at_k"}
+    assert tasks[TASK]["ecg[k=30]"] == {name: value for name, value in METRICS.items() if name != "f1_at_k"}
+    assert tasks[TASK]["loss"] == tasks[TASK]["ecg[k=30]"] | {"origin": "self-reported"}
     assert set(tasks[TASK]["broken"].values()) == {None}
 
 
@@ -87,6 +88,14 @@ def test_parquet_holds_the_same_rows_with_types_of_their_own() -> None:
     assert rows == flat
     assert {str(table.schema.field(name).type) for name in ("origin", "realised_rate", "auprc")} == {"string", "double"}
     assert render_parquet([])
+
+
+def test_a_metric_that_is_called_like_a_column_has_one_of_its_own() -> None:
+    record = cell(metrics={"detector": 0.25, "seed": {"5%": 0.5}})
+    (row,) = read_csv(render_csv([record]))
+    assert (row["detector"], row["seed"]) == ("ecg", "0")
+    assert (row["metrics/detector"], row["metrics/seed@5%"]) == ("0.25", "0.5")
+    assert render_parquet([record])
 
 
 def test_a_lone_surrogate_is_written_by_every_form() -> None:

@@ -93,6 +93,8 @@ def test_seeds_and_noises_that_own_records_lack_take_no_mean_from_them(board: Pa
         ({"status": "great"}, "status"),
         ({"surprise": 1}, "surprise"),
         ({"origin": "official"}, "origin"),
+        ({"metrics": {"auroc": 7.0}}, "metrics/auroc: 7.0 is greater than the maximum of 1.000001"),
+        ({"metrics": {"precision_at_k": 0.5}}, "metrics/precision_at_k"),
     ],
 )
 def test_a_line_that_breaks_the_schema_is_named_and_nothing_comes_in(
@@ -107,6 +109,11 @@ def test_a_line_that_breaks_the_schema_is_named_and_nothing_comes_in(
     assert fault in str(raised.value)
     assert "\n" not in str(raised.value)
     assert [path.name for path in (board / "results").iterdir()] == ["own.jsonl"]
+
+
+def test_an_auroc_of_1_that_rounding_took_above_it_is_read(board: Path, tmp_path: Path) -> None:
+    (merged,) = merge_files([write(tmp_path / "alice.jsonl", cell(auroc=1.0 + 2**-52))], board)
+    assert merged.counts == {Fate.NEW: 1}
 
 
 def test_a_last_line_without_its_end_is_read_and_a_torn_one_is_not(board: Path, tmp_path: Path) -> None:
@@ -152,6 +159,22 @@ def test_a_board_marks_self_reported_rows_and_says_what_the_mark_means(board: Pa
     assert "<b>" not in MarkdownIt("commonmark").enable("table").render(marked)
 
 
+def test_own_records_that_come_after_reported_ones_of_more_seeds_keep_their_mean(board: Path, tmp_path: Path) -> None:
+    reported = [cell(seed=seed, noise="late") for seed in (0, 1, 2)]
+    merge_files([write(tmp_path / "alice.jsonl", *reported)], board)
+    write(board / "results" / "later.jsonl", cell("loss", 0.7, seed=1, noise="late"))
+    found = [line.split("|")[-2].strip() for line in rows_of(board, "theirs") + rows_of(board, "loss")]
+    assert "missing" not in " ".join(found)
+
+
+@pytest.mark.parametrize("reported", ["uniform", "artifact_aligned"])
+def test_over_noise_models_a_detector_is_marked_where_any_of_its_rows_is(reported: str) -> None:
+    own = [cell("loss", noise=noise) for noise in ("uniform", "artifact_aligned")]
+    records = [*own, *(cell(noise=r.noise, origin=SELF_REPORTED if r.noise == reported else None) for r in own)]
+    summary = render_board(records).split("## AUROC over noise models")[1].split("\n## ")[0]
+    assert [line.split("|")[1].strip() for line in summary.splitlines()[4:]][2:] == ["loss", "theirs ‡"]
+
+
 def test_a_run_computes_what_was_only_reported(workspace: Workspace) -> None:
     """Also where the file of the reported records has the name of the run."""
     workspace.run("toy_lengths")
@@ -182,3 +205,14 @@ def test_the_command_says_what_came_in_and_writes_the_board(workspace: Workspace
     assert check_board(out)
     assert "theirs ‡" in board.read_text(encoding="utf-8")
     assert workspace.cli("leaderboard", "merge").code == 2
+
+
+@pytest.mark.parametrize("option", [["--check"], ["--html"], ["--plots"], ["--format", "json"]])
+def test_options_of_the_board_are_refused_and_nothing_comes_in(
+    workspace: Workspace, tmp_path: Path, option: list[str]
+) -> None:
+    file, out = write(tmp_path / "alice.jsonl", cell()), workspace.folder / "out"
+    done = workspace.cli("leaderboard", "--out", str(out), *option, "merge", str(file))
+    assert done.code == 2
+    assert "leave out --check, --html, --plots and --format" in done.error
+    assert not (out / "results" / "alice.jsonl").exists()

@@ -168,6 +168,14 @@ def test_a_marker_leaves_the_rest_of_the_text_as_it_was(position):
         assert position != "suffix" or new.endswith(corruption.markers[label])
 
 
+def test_a_rating_at_a_random_place_leaves_a_marker_of_several_words_whole():
+    model = ArtifactAlignedNoise(style="phrase", position="random", clean_marker_rate=1.0, rating_fraction=1.0)
+    corruption = corrupt(model, build_data())
+    for text, label in zip(corruption.texts, corruption.labels, strict=True):
+        assert corruption.markers[label] in text
+        assert f"[RATING={(1, 5)[label]}]" in text.split(" ")
+
+
 def test_a_random_position_varies():
     corruption = corrupt(ArtifactAlignedNoise(position="random", clean_marker_rate=1.0), build_data())
     at = {
