@@ -38,8 +38,9 @@ How to read it:
 - The 95 % interval of AUROC is a bootstrap over items and seeds. {TIE_MARK} marks a tie with the table's best detector:
   the difference is not significant at 5 %, in a test paired by items and seeds, with Holm's correction for all pairs
   of the table. Both are shown where the records hold resamples.
-- Worst case: the smallest mean over noise models. Average rank: the mean of a detector's ranks by noise model, 1 is
-  best, ties share their ranks; detectors with a missing mean have neither.
+- Worst case: the smallest mean over noise models; one that takes no rate, as that of single raters, is a case of every
+  rate. Average rank: the mean of a detector's ranks by noise model, 1 is best, ties share their ranks; detectors with
+  a missing mean have neither.
 - *Rows in italics with †* are the harness's own: they use what no detector may see (the truth, the noise model's
   markers) or nothing at all, and show what the numbers of a table can mean.
 - Seconds are the order of magnitude of a cell's time with everything it needs, computed once and shared or not.

@@ -13,7 +13,7 @@ from ecgbench.grid.curves import PLACES, PRECISION_RECALL, ROC
 from ecgbench.leaderboard.board import AUROC, Group, Row, Table, build_tables
 from ecgbench.leaderboard.markdown import REPORTED_MARK, RESULTS_FOLDER
 from ecgbench.leaderboard.site.data import average_curves
-from ecgbench.leaderboard.summary import is_auroc_defined
+from ecgbench.leaderboard.summary import group_by_setting, is_auroc_defined
 from ecgbench.leaderboard.text import one_line
 from ecgbench.leaderboard.whole_files import write_whole
 from ecgbench.results import read_results_folder
@@ -61,15 +61,11 @@ def iter_figures(tables: Sequence[Table]) -> Iterator[tuple[str, Figure]]:
 
     What has no curve or no AUROC has no figure.
     """
-    defined = [table for table in tables if is_auroc_defined(table)]
-    settings: dict[Group, list[Table]] = {}
-    for table in defined:
-        settings.setdefault(table.group._replace(noise=""), []).append(table)
-    for group, own in settings.items():
+    for own in group_by_setting(tables):
         if any(row.estimate(AUROC) for table in own for row in table.rows):
-            yield _name_file("noises", group), draw_noises(own)
-    for table in defined:
-        if any(average_curves(row) for row in table.rows):
+            yield _name_file("noises", own[0].group._replace(noise="")), draw_noises(own)
+    for table in tables:
+        if is_auroc_defined(table) and any(average_curves(row) for row in table.rows):
             yield _name_file("curves", table.group), draw_curves(table)
 
 

@@ -34,11 +34,25 @@ class Summary:
 
 def build_summaries(tables: Iterable[Table]) -> list[Summary]:
     """Summarise each dataset, size, profile and rate; tables without anything to compare are left out."""
-    sections: dict[Group, list[Table]] = {}
+    return [_summarize(_without_reported(own)) for own in group_by_setting(tables)]
+
+
+def group_by_setting(tables: Iterable[Table]) -> list[list[Table]]:
+    """Return the tables of each dataset, size, profile and rate that have something to compare.
+
+    A noise model that takes no rate, as that of single raters, stands behind those of every rate: it is one of the
+    cases of which the worst counts.
+    """
+    settings: dict[Group, list[Table]] = {}
     for table in tables:
         if is_auroc_defined(table):
-            sections.setdefault(table.group._replace(noise=""), []).append(table)
-    return [_summarize(_without_reported(own)) for own in sections.values()]
+            settings.setdefault(table.group._replace(noise=""), []).append(table)
+    with_rate = {setting._replace(rate=0.0) for setting in settings if setting.rate}
+    return [
+        [*own, *(settings.get(setting._replace(rate=0.0), ()) if setting.rate else ())]
+        for setting, own in settings.items()
+        if setting.rate or setting not in with_rate
+    ]
 
 
 def is_auroc_defined(table: Table) -> bool:

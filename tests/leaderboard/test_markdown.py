@@ -158,6 +158,14 @@ def test_a_noise_without_noisy_items_is_no_case() -> None:
     assert "- undefined: auroc: no noisy items" in board
 
 
+def test_a_noise_that_takes_no_rate_is_a_case_of_every_rate() -> None:
+    raters = [cell("a", 0.6, noise="annotator", rate=0.0), cell("b", 0.9, noise="annotator", rate=0.0)]
+    at_rates = [cell(name, 0.8, rate=rate) for name in ("a", "b") for rate in (0.1, 0.2)]
+    board = render_board([*raters, *at_rates])
+    assert cells_of(board, "a")[:2] == [["a", "0.800", "0.600", "0.600", "1.75"]] * 2
+    assert cells_of(render_board(raters), "a")[0] == ["a", "0.600", "0.600", "2.00"]
+
+
 def test_a_noise_where_nothing_worked_spoils_the_worst_case() -> None:
     broken = cell("a", status=Status.FAILED, reason="boom", noise="broken", metrics={})
     assert cells_of(render_board([cell("a", 0.8), broken]), "a")[0] == ["a", "–", "0.800", "–", "–"]  # noqa: RUF001
