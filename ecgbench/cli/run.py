@@ -66,7 +66,7 @@ def run(
     board = write_board(out)
     if not as_json:
         typer.echo(f"board: {board}", err=True)
-    if any(record.status != "ok" for record in (*records, *cleaned)):
+    if any(status != "ok" for status in [*(one.status for one in records), *(one.status for one in cleaned)]):
         raise typer.Exit(1)
 
 
