@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,8 @@ from ecgbench.cleaning.decisions import read_decisions
 from ecgbench.cleaning.guards import Action, Guard, count_top, find_held_back
 from ecgbench.cleaning.scan import Scan, read_scan
 from ecgbench.cleaning.table import Changes, LabelTable
-from ecgbench.errors import DataError, EcgbenchError, UsageError
+from ecgbench.errors import DataError, UsageError
+from ecgbench.whole_files import write_whole
 
 REPORT_SCHEMA = 1
 
@@ -135,17 +135,3 @@ def build_report(table: LabelTable, cleaning: Cleaning, out: Path) -> dict[str, 
             for row, label in sorted(cleaning.changes.items())
         ],
     }
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file in one step: whoever reads it sees the old one or the new one; raises EcgbenchError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise EcgbenchError(f"cannot write {path}: {error.strerror or error}; give another with --out") from error

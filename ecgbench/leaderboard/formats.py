@@ -12,10 +12,10 @@ from typing import Any
 
 from ecgbench.leaderboard.board import render_name
 from ecgbench.leaderboard.markdown import RESULTS_FOLDER
-from ecgbench.leaderboard.whole_files import write_whole
 from ecgbench.registry import missing_package
 from ecgbench.results import CellRecord, latest, read_results_folder
 from ecgbench.store.keys import canonical_json
+from ecgbench.whole_files import write_whole
 
 METHOD_METRICS = ("auroc", "auprc", "tnr_at_95", "precision_at_k", "recall_at_k")
 """What results.json holds of a method."""

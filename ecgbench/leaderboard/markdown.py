@@ -14,8 +14,8 @@ from ecgbench.leaderboard.expected import render_mark
 from ecgbench.leaderboard.notes import render_notes
 from ecgbench.leaderboard.summary import Standing, Summary, build_summaries
 from ecgbench.leaderboard.text import ABSENT, escape, render_pipe_table, render_seconds
-from ecgbench.leaderboard.whole_files import write_whole
 from ecgbench.results import CellRecord, read_results_folder
+from ecgbench.whole_files import write_whole
 
 BOARD_FILE = "LEADERBOARD.md"
 RESULTS_FOLDER = "results"

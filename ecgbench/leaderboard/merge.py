@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ecgbench.errors import EcgbenchError, UsageError
 from ecgbench.leaderboard.markdown import RESULTS_FOLDER
-from ecgbench.leaderboard.whole_files import write_whole
 from ecgbench.results import SELF_REPORTED, CellRecord, latest, read_record_line, read_records, read_results_folder
+from ecgbench.whole_files import write_whole
 
 _NAME = re.compile(r"\w[\w.-]*\.jsonl", re.ASCII)
 

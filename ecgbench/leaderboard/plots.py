@@ -15,9 +15,9 @@ from ecgbench.leaderboard.markdown import REPORTED_MARK, RESULTS_FOLDER
 from ecgbench.leaderboard.site.data import average_curves
 from ecgbench.leaderboard.summary import group_by_setting, is_auroc_defined
 from ecgbench.leaderboard.text import one_line
-from ecgbench.leaderboard.whole_files import write_whole
 from ecgbench.results import read_results_folder
 from ecgbench.store.keys import digest
+from ecgbench.whole_files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

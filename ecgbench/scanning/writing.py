@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from ecgbench.errors import EcgbenchError, UsageError
+from ecgbench.errors import UsageError
 from ecgbench.scanning.page import write_page
 from ecgbench.scanning.rows import COLUMNS, Scan
+from ecgbench.whole_files import open_whole
 
 CSV_FILE, JSON_FILE, PAGE_FILE = "scan.csv", "scan.jsonl", "review.html"
 LONGEST_CELL = 32_000
@@ -41,20 +41,9 @@ def write_scan(scan: Scan, folder: Path) -> tuple[Path, ...]:
 
 
 def _write(scan: Scan, path: Path, write: Callable[[Scan, IO[str]], None]) -> Path:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            # Half a character, as in a file name, becomes an escape.
-            with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-                write(scan, file)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise EcgbenchError(
-            f"cannot write {path}: {error.strerror or error}: free disk space, mend the permissions or use --out DIR"
-        ) from error
+    # Half a character, as in a file name, becomes an escape.
+    with open_whole(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        write(scan, file)
     return path
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from ecgbench.leaderboard.board import build_tables
 from ecgbench.leaderboard.markdown import REPORTED_MARK, RESULTS_FOLDER, TIE_MARK
 from ecgbench.leaderboard.site.data import describe_board
-from ecgbench.leaderboard.whole_files import write_whole
 from ecgbench.results import CellRecord, read_results_folder
+from ecgbench.whole_files import write_whole
 
 SITE_FILE = Path("site", "index.html")
 _TEMPLATE = "index.html.j2"
