@@ -61,7 +61,7 @@ def test_a_scan_that_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> 
     write_scan(make_scan(3), tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     (tmp_path / "blocked").write_text("a file")
-    with pytest.raises(EcgbenchError, match="cannot write .* give another place with --out"):
+    with pytest.raises(EcgbenchError, match=r"cannot write .* give another place with --out"):
         write_scan(make_scan(4), tmp_path / "blocked")
     with pytest.raises(ValueError, match="JSON compliant"):
         write_scan(replace(make_scan(1), rows=(replace(make_scan(1).rows[0], confidence=float("nan")),)), tmp_path)
