@@ -48,10 +48,28 @@ def read_scan(path: Path, table: LabelTable) -> Scan:
                 f"row {row} of {table.path} has the label {table.labels[row - 1]!r}, in {path} it has "
                 f"{str(values['label'])!r}; {OTHER_FILE}"
             )
+    _validate_texts(
+        path, table, {row: values["text"] for row, values in zip(rows, lines, strict=True) if "text" in values}
+    )
     proposed = tuple(str(values["proposed_label"] or "") for values in lines)  # none without a language model
     is_disputed = np.array([name != str(values["label"]) for name, values in zip(proposed, lines, strict=True)])
     signals = (_column(path, lines, name) for name in ("confidence", "agreement", "outlier", "aum"))
     return Scan(tuple(rows), proposed, Evidence(is_disputed, *signals))
+
+
+def _validate_texts(path: Path, table: LabelTable, texts: Mapping[int, Any]) -> None:
+    """Raise DataError where most texts of a scan stand in no cell of their row.
+
+    A text may be read otherwise than it is written, as a number is; most of a file's are not.
+    """
+    cells = dict(zip(range(1, len(table) + 1), table.iter_rows(), strict=True)) if texts else {}
+    strange = [row for row, text in texts.items() if _squeeze(text) not in map(_squeeze, cells[row])]
+    if 2 * len(strange) > len(texts):
+        raise DataError(f"row {strange[0]} of {table.path} does not hold the text that it has in {path}; {OTHER_FILE}")
+
+
+def _squeeze(cell: Any) -> str:
+    return " ".join(str(cell).split())
 
 
 def _read_lines(path: Path) -> list[str]:

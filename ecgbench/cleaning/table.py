@@ -49,6 +49,10 @@ class LabelTable(ABC):
         """Return the file's bytes with the changes; a row without one is the same, byte for byte where it is text."""
 
     @abstractmethod
+    def iter_rows(self) -> Iterator[Sequence[Any]]:
+        """Yield the cells of each row as the file holds them."""
+
+    @abstractmethod
     def _iter_cells(self) -> Iterator[Any]:
         """Yield each row's label as the file holds it."""
 
@@ -86,8 +90,12 @@ class SeparatedTable(LabelTable):
     def _place(self) -> int:
         return self._records[0][1].index(self.label_column)
 
+    def iter_rows(self) -> Iterator[Sequence[str]]:
+        """Yield the fields of each row; blank lines are none."""
+        return (fields for _, fields in self._records[1:] if fields)
+
     def _iter_cells(self) -> Iterator[str]:
-        return (fields[self._place] for _, fields in self._records[1:] if fields)
+        return (fields[self._place] for fields in self.iter_rows())
 
     def render(self, changes: Changes) -> bytes:
         """Return the rows, a changed one written anew."""
@@ -117,10 +125,15 @@ class JsonTable(LabelTable):
     def _lines(self) -> list[bytes]:
         return self.path.read_bytes().splitlines(keepends=True)
 
+    def iter_rows(self) -> Iterator[Sequence[Any]]:
+        """Yield the values of each line's object."""
+        return (list(values.values()) for values in self._iter_objects())
+
     def _iter_cells(self) -> Iterator[Any]:
-        for number, line in enumerate(self._lines, 1):
-            if line.strip():
-                yield self._parse(line, number).get(self.label_column)
+        return (values.get(self.label_column) for values in self._iter_objects())
+
+    def _iter_objects(self) -> Iterator[dict[str, Any]]:
+        return (self._parse(line, number) for number, line in enumerate(self._lines, 1) if line.strip())
 
     def _parse(self, line: bytes, number: int) -> dict[str, Any]:
         try:
@@ -156,6 +169,10 @@ class ParquetTable(LabelTable):
         from pyarrow import parquet
 
         return parquet.read_table(self.path, partitioning=None)
+
+    def iter_rows(self) -> Iterator[Sequence[Any]]:
+        """Yield the cells of each row."""
+        return (list(row.values()) for row in self._table.to_pylist())
 
     def _iter_cells(self) -> Iterator[Any]:
         return iter(self._table[self.label_column].to_pylist())

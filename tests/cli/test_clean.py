@@ -346,5 +346,16 @@ def test_decisions_beside_a_scan_of_another_file_are_refused(workspace: Workspac
     assert "are these of another file?" in done.error
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_scan_of_other_texts_under_the_same_labels_is_refused(workspace: Workspace, suffix: str) -> None:
+    path = write_file(workspace.folder, suffix)
+    scan = write_scan(workspace.folder, ["neg", "pos"] * 2, text={1: "1.0", 2: " text,  1\r\n"})  # read otherwise: two
+    assert workspace.cli("clean", str(path), "--scan", scan).code == 0
+    scan = write_scan(workspace.folder, ["neg", "pos"] * 2, text={1: "other", 3: "texts", 4: "here"})
+    done = workspace.cli("clean", str(path), "--scan", scan, "--overwrite")
+    assert (done.code, f"row 1 of {path} does not hold the text that it has in {scan}" in done.error) == (2, True)
+    assert "are these of another file?" in done.error
+
+
 def test_a_report_goes_beside_its_file() -> None:
     assert cleaning.report_path(Path("a/b.cleaned.csv")) == Path("a/b.cleaned.report.json")
