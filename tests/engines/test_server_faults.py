@@ -128,6 +128,15 @@ def test_an_error_behind_a_request_that_hangs_is_raised_at_once(hanging):
     assert hanging.at_once == 1, "the first one hangs still"
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let SIGINT interrupt: a shell has what it starts in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_does_not_wait_for_a_request_that_hangs(hanging):
     def interrupt() -> None:
         while hanging.at_once == 0:
