@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgbench.errors import EcgbenchError
-from ecgbench.results import Status
+from ecgbench.results import Status, keep_latest
 from ecgbench.store.keys import canonical_json
 from ecgbench.strict_json import parse_json
 
@@ -104,12 +104,7 @@ def read_downstream_folder(folder: Path) -> list[DownstreamRecord]:
 
 def latest_downstream(records: Iterable[DownstreamRecord]) -> list[DownstreamRecord]:
     """Keep the last record of each identity by `created_at`, in order of identity, whatever their order was."""
-    newest: dict[tuple[Any, ...], DownstreamRecord] = {}
-    for record in records:
-        old = newest.get(record.identity)
-        if old is None or _age(record) > _age(old):
-            newest[record.identity] = record
-    return [newest[identity] for identity in sorted(newest)]
+    return keep_latest(records, _age)
 
 
 def _age(record: DownstreamRecord) -> tuple[str, str]:

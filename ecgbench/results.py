@@ -15,7 +15,7 @@ from importlib.resources import files
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 from ecgbench.errors import EcgbenchError, UsageError
 from ecgbench.store.keys import canonical_json, digest
@@ -166,19 +166,31 @@ def latest(records: Iterable[CellRecord]) -> list[CellRecord]:
 
     A self-reported record never takes the place of one of the board's own.
     """
-    newest: dict[tuple[Any, ...], CellRecord] = {}
-    for record in records:
-        old = newest.get(record.identity)
-        if old is None or _age(record) > _age(old):
-            newest[record.identity] = record
-    return [newest[identity] for identity in sorted(newest)]
+    return keep_latest(records, _age)
 
 
 class JsonLine(Protocol):
     """What a results file holds."""
 
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """Return what tells it from others."""
+
     def to_json_line(self) -> str:
         """Render it on one line, with its newline."""
+
+
+R = TypeVar("R", bound=JsonLine)
+
+
+def keep_latest(records: Iterable[R], age: Callable[[R], tuple[Any, ...]]) -> list[R]:
+    """Keep of each identity the record whose `age`, a key to sort by, is latest; in order of identity."""
+    newest: dict[tuple[Any, ...], R] = {}
+    for record in records:
+        old = newest.get(record.identity)
+        if old is None or age(record) > age(old):
+            newest[record.identity] = record
+    return [newest[identity] for identity in sorted(newest)]
 
 
 class ResultsWriter:

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from ecgbench.artifacts.base import Artifact, Artifacts
-from ecgbench.artifacts.classifier import TrainingDynamics
+from ecgbench.artifacts.classifier import TrainingDynamics, area_under_margin
 from ecgbench.data import DetectionTask, FloatArray
 from ecgbench.specs import Detector
-from ecgbench_detectors.dynamics import area_under_margin
 
 
 @dataclass(frozen=True)

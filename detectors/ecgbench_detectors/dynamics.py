@@ -11,18 +11,6 @@ from ecgbench.data import FloatArray, IntArray
 Logits = NDArray[np.float32]
 
 
-def area_under_margin(logits: Logits, labels: IntArray) -> FloatArray:
-    """Return the mean over epochs of given minus best other logit, shape (n,) (Pleiss et al. 2020, eq. 2).
-
-    `logits`: shape (T, n, C), recorded in train mode.
-    """
-    rows = np.arange(len(labels))
-    others = logits.copy()
-    others[:, rows, labels] = -np.inf
-    margins = logits[:, rows, labels].astype(np.float64) - others.max(axis=2)
-    return np.asarray(margins.mean(axis=0))
-
-
 def label_probabilities(logits: Logits, labels: IntArray) -> FloatArray:
     """Return the probability of each item's given label at each epoch: float64, shape (T, n)."""
     return np.asarray(softmax(logits.astype(np.float64))[:, np.arange(len(labels)), labels])

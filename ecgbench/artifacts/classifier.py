@@ -64,6 +64,18 @@ class Dynamics:
     states: NDArray[np.float32]
 
 
+def area_under_margin(logits: NDArray[np.float32], labels: IntArray) -> FloatArray:
+    """Return the mean over epochs of given minus best other logit, shape (n,) (Pleiss et al. 2020, eq. 2).
+
+    `logits`: shape (T, n, C), recorded in train mode.
+    """
+    rows = np.arange(len(labels))
+    others = logits.copy()
+    others[:, rows, labels] = -np.inf
+    margins = logits[:, rows, labels].astype(np.float64) - others.max(axis=2)
+    return np.asarray(margins.mean(axis=0))
+
+
 @dataclass(frozen=True)
 class TrainingDynamics(TaskArtifact[Dynamics]):
     """The logits of every item while a classifier trained on all of them, and its states at the end."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from ecgbench.artifacts.base import TextArtifact
 from ecgbench.artifacts.embeddings import TextEmbeddings
 from ecgbench.artifacts.llm import CalibratedLabels, Explanations, ExplanationSamples, FewShots
+from ecgbench.artifacts.llm.explanations import share_stating
 from ecgbench.data import DetectionTask, IntArray
 from ecgbench.grid.jobs import Job
 from ecgbench.grid.values import TaskValues
@@ -69,18 +69,12 @@ def read_evidence(values: TaskValues, taken: TaskValues, items: IntArray) -> lis
         Evidence(
             int(label),
             float(probabilities[i, label]),
-            measure_agreement(samples[i], names[label]),
+            share_stating(names[label], samples[i]),
             explanations[i],
             nearest[i],
         )
         for i, label in enumerate(proposed)
     ]
-
-
-def measure_agreement(samples: Sequence[Explanation | None], label: str) -> float | None:
-    """Return the share of the valid drawn explanations that state the label; None without any."""
-    stated = [sample.label == label for sample in samples if sample is not None]
-    return sum(stated) / len(stated) if stated else None
 
 
 def find_other_labels(

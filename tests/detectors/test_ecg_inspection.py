@@ -10,12 +10,11 @@ import pytest
 from ecg_inputs import draw_inputs
 from scipy.stats import spearmanr
 
-from ecgbench.artifacts.classifier import OutOfFoldProbs, TrainingDynamics
+from ecgbench.artifacts.classifier import OutOfFoldProbs, TrainingDynamics, area_under_margin
 from ecgbench.artifacts.graph import outlier_scores
 from ecgbench.artifacts.llm import Explanations, ReliabilityScores
 from ecgbench.prompts import Explanation
 from ecgbench.specs import Panel
-from ecgbench_detectors.dynamics import area_under_margin
 from ecgbench_detectors.ecg.detector import Ecg
 from ecgbench_detectors.ecg.graph import ExplanationGraph
 from ecgbench_detectors.ecg.inspection import correlate_ranks, count_label_words

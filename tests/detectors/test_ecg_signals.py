@@ -14,13 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecgbench.artifacts.classifier import Dynamics as TrainingRecord
-from ecgbench.artifacts.classifier import TrainingDynamics
+from ecgbench.artifacts.classifier import TrainingDynamics, area_under_margin
 from ecgbench.artifacts.graph import KnnGraph
 from ecgbench.artifacts.llm import Explanations, ReliabilityScores
 from ecgbench.artifacts.nli import NliScores
 from ecgbench.data import FloatArray
 from ecgbench.errors import UsageError
-from ecgbench_detectors.dynamics import area_under_margin
 from ecgbench_detectors.ecg import signals as module
 from ecgbench_detectors.ecg.graph import ExplanationGraph, neighbourhood_surprise
 from ecgbench_detectors.ecg.signals import (

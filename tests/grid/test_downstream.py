@@ -14,7 +14,7 @@ import pytest
 
 from conftest import Workspace
 from ecgbench.artifacts import retrained
-from ecgbench.artifacts.classifier import TrainingDynamics
+from ecgbench.artifacts.classifier import TrainingDynamics, area_under_margin
 from ecgbench.artifacts.graph import KnnGraph, Neighbours
 from ecgbench.artifacts.llm import CalibratedLabels, ExplanationEmbeddings, ExplanationSamples
 from ecgbench.cleaning.guards import Evidence, Guard
@@ -151,7 +151,7 @@ def test_margins_equal_their_formula_written_as_a_loop() -> None:
     logits, labels = rng.normal(size=(3, 8, 4)), rng.integers(0, 4, 8)
     for i, label in enumerate(labels):
         margins = [z[i, label] - max(z[i, k] for k in range(4) if k != label) for z in logits]
-        assert proposing.measure_margins(logits, labels)[i] == pytest.approx(sum(margins) / 3)
+        assert area_under_margin(logits, labels)[i] == pytest.approx(sum(margins) / 3)
 
 
 def test_proposals_are_read_from_the_artifacts_of_a_run(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ecgbench.artifacts.llm.explanations import share_stating
 from ecgbench.prompts import Explanation
-from ecgbench.scanning.evidence import find_other_labels, measure_agreement
+from ecgbench.scanning.evidence import find_other_labels
 
 
 @pytest.mark.parametrize("n", [2, 3, 150])
@@ -27,6 +28,6 @@ def test_neighbours_with_other_labels_are_those_a_loop_finds(n: int) -> None:
 
 def test_agreement_is_the_share_of_valid_drawn_explanations() -> None:
     wet, dry = (Explanation(label, ("rain",), "It rains.") for label in ("wet", "dry"))
-    assert measure_agreement((wet, dry, None, wet), "wet") == 2 / 3
-    assert measure_agreement((None,), "wet") is None
-    assert measure_agreement((), "wet") is None
+    assert share_stating("wet", (wet, dry, None, wet)) == 2 / 3
+    assert share_stating("wet", (None,)) is None
+    assert share_stating("wet", ()) is None

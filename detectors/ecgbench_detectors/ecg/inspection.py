@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecgbench.artifacts.base import Artifact, Artifacts
-from ecgbench.artifacts.classifier import OutOfFoldProbs, TrainingDynamics
+from ecgbench.artifacts.classifier import OutOfFoldProbs, TrainingDynamics, area_under_margin
 from ecgbench.artifacts.graph import outlier_scores
 from ecgbench.artifacts.llm import ExplanationEmbeddings, Explanations, ExplanationSamples, ReliabilityScores
 from ecgbench.data import DetectionTask, FloatArray
 from ecgbench.specs import Panel
-from ecgbench_detectors.dynamics import area_under_margin
 from ecgbench_detectors.ecg.aggregate import scaled_ranks
 from ecgbench_detectors.ecg.graph import ExplanationGraph
 from ecgbench_detectors.ecg.signals import Signal, SignalSource

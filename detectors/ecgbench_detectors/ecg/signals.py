@@ -10,12 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ecgbench.artifacts.base import Artifact, Artifacts
-from ecgbench.artifacts.classifier import TrainingDynamics
+from ecgbench.artifacts.classifier import TrainingDynamics, area_under_margin
 from ecgbench.artifacts.llm import Explanations, ReliabilityScores
 from ecgbench.artifacts.nli import NliScores
 from ecgbench.data import BoolArray, DetectionTask, FloatArray, IntArray
 from ecgbench.errors import UsageError
-from ecgbench_detectors.dynamics import area_under_margin
 from ecgbench_detectors.ecg.graph import ExplanationGraph, nearest_similarity, neighbourhood_surprise
 from ecgbench_detectors.ecg.tokens import TOKEN, count_pairs, count_tokens
 

@@ -24,6 +24,12 @@ from ecgbench.store.keys import canonical_json, digest
 Samples = tuple[Explanation | None, ...]
 
 
+def share_stating(label: str, samples: Samples) -> float | None:
+    """Return the share of the valid samples that state a label; None where none is valid."""
+    stated = [sample.label == label for sample in samples if sample is not None]
+    return sum(stated) / len(stated) if stated else None
+
+
 @dataclass(frozen=True, slots=True)
 class ExplanationRequest:
     """Ask why a text has a label; `text` is uncut, evidence is looked up in it. With a `schema` the reply is JSON."""

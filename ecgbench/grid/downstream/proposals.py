@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ecgbench.artifacts.base import Artifact
-from ecgbench.artifacts.classifier import TrainingDynamics
+from ecgbench.artifacts.classifier import TrainingDynamics, area_under_margin
 from ecgbench.artifacts.graph import Neighbours, outlier_scores
 from ecgbench.artifacts.llm import CalibratedLabels, ExplanationEmbeddings, ExplanationSamples
-from ecgbench.artifacts.llm.explanations import Samples
+from ecgbench.artifacts.llm.explanations import Samples, share_stating
 from ecgbench.cleaning.guards import Evidence
-from ecgbench.data import FloatArray, IntArray
+from ecgbench.data import FloatArray
 from ecgbench.grid.downstream.variants import Proposals
 from ecgbench.grid.values import TaskValues
 
@@ -48,27 +48,15 @@ def read_proposals(values: TaskValues, artifacts: Iterable[Artifact[Any]]) -> Pr
         confidence=probabilities.max(axis=1),
         agreement=measure_agreement(stated, samples),
         outlier=unknown if graph is None else outlier_scores(values.load(graph)),
-        aum=unknown if dynamics is None else measure_margins(values.load(dynamics).logits, values.task.labels),
+        aum=unknown if dynamics is None else area_under_margin(values.load(dynamics).logits, values.task.labels),
     )
     return Proposals(labels, evidence)
 
 
 def measure_agreement(labels: Sequence[str], samples: Sequence[Samples]) -> FloatArray:
     """Return the share of each item's valid samples that state its label: float64, shape (n,), NaN without any."""
-    valid = [[sample.label == label for sample in own if sample] for label, own in zip(labels, samples, strict=True)]
-    return np.array([np.mean(same) if same else np.nan for same in valid], dtype=np.float64)
-
-
-def measure_margins(logits: Any, labels: IntArray) -> FloatArray:
-    """Return each item's mean margin of its label over the epochs (AUM): float64, shape (n,), higher = learned easier.
-
-    `logits`: shape (T, n, C). Pleiss et al. 2020.
-    """
-    given = np.zeros(logits.shape[1:], dtype=bool)
-    given[np.arange(len(labels)), labels] = True
-    own = np.where(given, logits, -np.inf).max(axis=2)
-    other = np.where(given, -np.inf, logits).max(axis=2)
-    return np.asarray((own - other).mean(axis=0), dtype=np.float64)
+    shares = [share_stating(label, own) for label, own in zip(labels, samples, strict=True)]
+    return np.array([np.nan if share is None else share for share in shares], dtype=np.float64)
 
 
 def _find(artifacts: Sequence[Artifact[Any]], kind: type[A]) -> A | None:
