@@ -4,7 +4,7 @@ Needs no model hub: what a forward pass or a training step costs does not depend
 are movie snippets, the tokenizer (8,000 pieces) is trained on them. Random models never end a reply by themselves, so
 each explanation is as long as its limit allows: seconds a text are an upper bound.
 
-    python benchmarks/gpu_shapes.py [--items 2000]
+    python benchmarks/gpu_shapes.py [--items 2000] [--engine vllm]
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from ecgbench.engines.cross_encoder import load_cross_encoder
 from ecgbench.engines.llm import shared_prefix
 from ecgbench.engines.llm.tokens import PromptTokens
 from ecgbench.engines.llm.transformers import TransformersLlm
+from ecgbench.engines.llm.vllm import VllmLlm
 from ecgbench.profiles import PAPER, CrossEncoderSettings
 from ecgbench.prompts import explanation_prompt, explanation_schema, label_prompt
 from ecgbench.specs import DatasetContext
@@ -113,11 +114,18 @@ def random_llm(tokenizer: Any) -> TransformersLlm:
     return TransformersLlm(model.eval(), PromptTokens(tokenizer, "random"))
 
 
-def measure_llm(texts: list[str], description: Any, tokenizer: Any) -> None:
+def random_vllm(tokenizer: Any, folder: Path) -> VllmLlm:
+    """Return vLLM's engine on such a model, which is saved first."""
+    save(folder, random_llm(tokenizer).model, tokenizer)
+    torch.cuda.empty_cache()
+    return VllmLlm.load(replace(PAPER.llm, model=str(folder)), folder)
+
+
+def measure_llm(texts: list[str], description: Any, tokenizer: Any, *, engine: Any, folder: Path) -> None:
     """Ask for labels and explanations as the artifacts do, in their batches."""
-    with measured("Qwen3-8B's shape: make, in bfloat16", 1):
-        llm = random_llm(tokenizer)
-    settings = replace(PAPER.llm, engine="transformers")
+    with measured(f"Qwen3-8B's shape by {engine}: make and load", 1):
+        llm: Any = random_llm(tokenizer) if engine == "transformers" else random_vllm(tokenizer, folder / "llm")
+    settings = replace(PAPER.llm, engine=engine)
     prompts = [label_prompt(description, (), text, settings) for text in texts]
     llm.label_logits(prompts[:LLM_BATCH], description.label_names)
     read = llm.usage.prompt
@@ -135,6 +143,8 @@ def measure_llm(texts: list[str], description: Any, tokenizer: Any) -> None:
                 [prompts[i] for i in batch], max_new_tokens=settings.reply_tokens, schemas=[schema] * len(batch)
             )
         remark(f"{llm.usage.reply - before:,} tokens written")
+    if engine == "vllm":
+        llm.close()
 
 
 def measure_classifier(texts: list[str], labels: Any, tokenizer: Any, folder: Path) -> None:
@@ -175,16 +185,18 @@ def main() -> None:
     """Measure each model of the profile and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=2000)
-    n = parser.parse_args().items
+    parser.add_argument("--engine", choices=["transformers", "vllm"], default="transformers")
+    chosen = parser.parse_args()
     data = MovieSnippets().load(DatasetContext(default_cache_folder() / "datasets"))
-    chosen = np.random.default_rng(0).permutation(len(data.texts))[:n]
-    texts, labels = [data.texts[i] for i in chosen], data.labels[chosen]
+    rows = np.random.default_rng(0).permutation(len(data.texts))[: chosen.items]
+    texts, labels = [data.texts[i] for i in rows], data.labels[rows]
     print(f"{torch.cuda.get_device_name(0)}, torch {torch.__version__}, transformers {transformers.__version__}")
     tokenizer = train_tokenizer(texts)
     with tempfile.TemporaryDirectory() as folder:
-        measure_classifier(texts, labels, tokenizer, Path(folder))
-        measure_judges(texts, tokenizer, Path(folder))
-        measure_llm(texts, data.description, tokenizer)
+        if chosen.engine == "transformers":
+            measure_classifier(texts, labels, tokenizer, Path(folder))
+            measure_judges(texts, tokenizer, Path(folder))
+        measure_llm(texts, data.description, tokenizer, engine=chosen.engine, folder=Path(folder))
 
 
 if __name__ == "__main__":

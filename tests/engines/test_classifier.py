@@ -117,8 +117,8 @@ def test_the_head_reads_the_logits_off_the_pooled_states(settings: ClassifierSet
     states = trained.pool(examples)
     assert (states.shape, states.dtype) == ((len(examples), 16), np.float32)
     with torch.no_grad():
-        logits = trained.model["head"].eval()(torch.tensor(states)).numpy()
-    np.testing.assert_allclose(logits, trained.predict(examples), atol=1e-5)
+        logits = trained.model["head"].eval()(torch.tensor(states, device=trained.device))
+    np.testing.assert_allclose(logits.cpu(), trained.predict(examples), atol=1e-5)
 
 
 def test_states_come_without_dropout_and_from_the_one_training(settings: ClassifierSettings) -> None:
@@ -207,7 +207,7 @@ def test_split_model_computes_what_the_whole_model_computes(settings: Classifier
     hidden = classifier.prepare([text])[0].float()[None]
     ids = torch.tensor([classifier.tokenizer(text)["input_ids"]])
     with torch.no_grad():
-        split = classifier.upper.eval()(inputs_embeds=hidden).last_hidden_state
+        split = classifier.upper.eval()(inputs_embeds=hidden.to(classifier.device)).last_hidden_state.cpu()
         whole = AutoModel.from_pretrained(settings.model).eval()(input_ids=ids).last_hidden_state
     np.testing.assert_allclose(split.numpy(), whole.numpy(), atol=5e-3)
 

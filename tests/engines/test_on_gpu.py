@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_llm import skip_without_vllm
 from tiny_encoders import BART, ROBERTA, save_nli_model, save_tiny_roberta
 from tiny_llm import ARCHITECTURES, byte_level, save_model
 
@@ -22,7 +23,7 @@ from ecgbench.engines.knn import nearest_neighbours
 from ecgbench.engines.llm import Prompt, load_llm
 from ecgbench.engines.models import model_folder
 from ecgbench.errors import MissingPackageError
-from ecgbench.profiles import EMBEDDED, ClassifierSettings, EncoderSettings, LlmSettings
+from ecgbench.profiles import EMBEDDED, ClassifierSettings, EncoderSettings, LlmSettings, VllmSettings
 from ecgbench.prompts import parse_stated, stated_schema
 
 torch = pytest.importorskip("torch")
@@ -92,6 +93,26 @@ def test_replies_in_bfloat16_keep_to_their_schema_and_repeat_under_their_seeds(
     replies = llm.generate(ASKED, seeds=[1, 2, 3], **asked)
     assert all(parse_stated(reply, LABELS) is not None for reply in replies), replies
     assert replies == llm.generate(ASKED, seeds=[1, 2, 3], **asked)
+
+
+@pytest.mark.vllm
+def test_vllm_answers_as_transformers_does(tmp_path: Path) -> None:
+    skip_without_vllm()
+    folder = save_model(tmp_path, "Qwen3", byte_level(), head_dim=64)
+    expected = load(folder).label_logits(ASKED, LABELS)
+    pool = EnginePool(tmp_path)
+    fitting = VllmSettings(gpu_memory=0.3, context_tokens=512)
+    settings = LlmSettings(str(folder), engine="vllm", style="chat", vllm=fitting)
+    llm: Any = pool.load(load_llm, settings)
+    try:
+        np.testing.assert_allclose(llm.label_logits(ASKED, LABELS), expected, atol=0.2)
+        for temperature in (0.0, 0.7):
+            asked = {"max_new_tokens": 80, "schemas": [stated_schema(LABELS)] * 3, "temperature": temperature}
+            replies = llm.generate(ASKED, seeds=[1, 2, 3], **asked)
+            assert all(parse_stated(reply, LABELS) is not None for reply in replies), replies
+            assert replies == llm.generate(ASKED, seeds=[1, 2, 3], **asked)
+    finally:
+        pool.release()
 
 
 def test_a_cross_encoder_judges_as_on_the_cpu(tmp_path: Path) -> None:

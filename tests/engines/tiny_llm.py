@@ -77,7 +77,7 @@ _OWN: dict[str, dict[str, Any]] = {
 }
 
 
-def save_model(folder: Path, architecture: str, tokenizer: Any) -> Path:
+def save_model(folder: Path, architecture: str, tokenizer: Any, *, head_dim: int = 8) -> Path:
     """Save a random model and a tokenizer as a hub's folder; its weights are large, so that its answers differ."""
     import torch
     import transformers
@@ -89,7 +89,7 @@ def save_model(folder: Path, architecture: str, tokenizer: Any) -> Path:
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
-        head_dim=8,
+        head_dim=head_dim,
         initializer_range=0.4,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
