@@ -94,10 +94,16 @@ def test_the_paper_profile_is_planned_without_its_models_with_tokens_hours_and_p
     assert planned["reply_tokens"] == sum(job["reply_tokens"] for job in planned["jobs"])
 
 
-def test_no_figure_for_a_gpu_claims_to_be_measured(workspace: Workspace) -> None:
+def test_no_figure_for_a_gpu_claims_to_be_measured_here_or_with_the_real_weights(workspace: Workspace) -> None:
     planned = json.loads(plan_described(workspace, "--profile", "paper", "--json").out)
     figures = {job["seconds_from"] for job in planned["jobs"]}
-    assert figures <= {"published, one H100", "assumed, one H100", "measured elsewhere, 2 CPU cores", "no figure"}
+    shipped = {f"{basis}, one H100" for basis in ("published", "assumed", "measured elsewhere")}
+    assert figures <= {*shipped, "measured elsewhere, 2 CPU cores", "no figure"}
+    measured = [
+        job["seconds_source"] for job in planned["jobs"] if job["seconds_from"] == "measured elsewhere, one H100"
+    ]
+    assert measured
+    assert all("random weights" in source for source in measured)
     assert all(job["memory"] is None for job in planned["jobs"] if "H100" in job["seconds_from"])
 
 
