@@ -2,7 +2,8 @@
 
 Needs no model hub: what a forward pass or a training step costs does not depend on what the weights are. Texts
 are movie snippets, the tokenizer (8,000 pieces) is trained on them. Random models never end a reply by themselves, so
-each explanation is as long as its limit allows: seconds a text are an upper bound.
+explanations are longer than real ones. With `--engine vllm` the model of 16 GB is written to the temporary folder, and
+its memory is not seen: it is in a process of its own. Without FlashInfer set VLLM_USE_FLASHINFER_SAMPLER=0.
 
     python benchmarks/gpu_shapes.py [--items 2000] [--engine vllm]
 """
@@ -26,6 +27,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from ecgbench.artifacts.llm.asking import LLM_BATCH, iter_prompt_batches
 from ecgbench.artifacts.nli import PAIR_BATCH
 from ecgbench.datasets.movie_snippets import MovieSnippets
+from ecgbench.engines.batching import free_device_memory
 from ecgbench.engines.classifier import load_classifier
 from ecgbench.engines.cross_encoder import load_cross_encoder
 from ecgbench.engines.llm import shared_prefix
@@ -68,7 +70,7 @@ NLI = {0: "contradiction", 1: "neutral", 2: "entailment"}
 def measured(what: str, n: int) -> Iterator[Callable[[str], None]]:
     """Print seconds, rate and the GPU's peak memory of a block; the block may add a remark."""
     remarks: list[str] = []
-    torch.cuda.empty_cache()
+    free_device_memory()
     torch.cuda.reset_peak_memory_stats()
     torch.cuda.synchronize()
     started = time.perf_counter()
@@ -76,7 +78,8 @@ def measured(what: str, n: int) -> Iterator[Callable[[str], None]]:
     torch.cuda.synchronize()
     seconds = time.perf_counter() - started
     peak = torch.cuda.max_memory_allocated() / GIBIBYTE
-    print(f"{what:44} {n:6} {seconds:8.1f} s {n / seconds:9.1f}/s {peak:6.1f} GiB  {' '.join(remarks)}", flush=True)
+    memory = f"{peak:6.1f} GiB" if peak > 0.1 else "         -"
+    print(f"{what:44} {n:6} {seconds:8.1f} s {n / seconds:9.1f}/s {memory}  {' '.join(remarks)}", flush=True)
 
 
 def train_tokenizer(texts: list[str]) -> Any:
@@ -107,6 +110,7 @@ def random_llm(tokenizer: Any) -> TransformersLlm:
     """Return the engine on a random model of Qwen3-8B's shape, made on the GPU in bfloat16."""
     shared_prefix.register()
     config = transformers.Qwen3Config(**QWEN3_8B, **IDS)
+    torch.manual_seed(0)
     with torch.device("cuda"):
         model: Any = transformers.AutoModelForCausalLM.from_config(
             config, dtype=torch.bfloat16, attn_implementation=shared_prefix.NAME
@@ -117,7 +121,7 @@ def random_llm(tokenizer: Any) -> TransformersLlm:
 def random_vllm(tokenizer: Any, folder: Path) -> VllmLlm:
     """Return vLLM's engine on such a model, which is saved first."""
     save(folder, random_llm(tokenizer).model, tokenizer)
-    torch.cuda.empty_cache()
+    free_device_memory()
     return VllmLlm.load(replace(PAPER.llm, model=str(folder)), folder)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -27,7 +29,7 @@ def run_halving(fn: Callable[[Sequence[T]], Iterable[R]], items: Sequence[T]) ->
         if len(items) < 2 or not is_out_of_memory(error):
             raise
         logger.warning("out of memory at a batch of %d; halving it", len(items))
-    _free_device_memory()
+    free_device_memory()
     middle = len(items) // 2
     return run_halving(fn, items[:middle]) + run_halving(fn, items[middle:])
 
@@ -40,8 +42,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     return "out of memory" in message or "can't allocate memory" in message or "not enough memory" in message
 
 
-def _free_device_memory() -> None:
-    import torch
-
-    if torch.cuda.is_available():
+def free_device_memory() -> None:
+    """Give the memory of what is no longer used back to the GPU, where torch runs on one."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        gc.collect()  # trained models hold references to themselves
         torch.cuda.empty_cache()

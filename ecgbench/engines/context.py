@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ecgbench.engines.batching import free_device_memory
 from ecgbench.engines.llm.base import TokenUsage
 from ecgbench.errors import EcgbenchError, UsageError
 from ecgbench.progress import Progress, Reporter, SilentProgress, SilentReporter
@@ -53,11 +54,13 @@ class EnginePool:
         return loading_title(str(getattr(settings, "model", settings)), self.model_dir)
 
     def release(self, *, keep: frozenset[Any] = frozenset()) -> None:
-        """Free every engine whose settings are not in `keep`."""
+        """Free every engine whose settings are not in `keep`, and the memory of a GPU that they held."""
         for key in [k for k in self._engines if k[1] not in keep]:
             engine = self._engines.pop(key)
             if callable(close := getattr(engine, "close", None)):
                 close()  # what holds a device, a process or a connection gives it back now
+            del engine
+        free_device_memory()
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class Shipped:
 _CORES, _H100, _ANY = "2 CPU cores", "one H100", "any server"
 _GEMMA = "Gemma 3 270M, movie snippets of about 20 words"
 _MINILM = "all-MiniLM-L6-v2: 190 texts a second"
-_SHAPE = "benchmarks/gpu_shapes.py, random weights in the shape of "
+_SHAPE = "benchmarks/gpu_shapes.py, snippets of 20 words, random weights in the shape of "
 _TABLE = "the published commands' table of times for 25,000 texts of SST-2 and Qwen2.5-7B-Instruct: "
 SHIPPED = (
     Shipped("LabelLogits", Device.CPU, 0.2, Basis.ELSEWHERE, _CORES, _GEMMA),
@@ -74,7 +74,7 @@ SHIPPED = (
     Shipped("Explanations", Device.SERVER, 0.125, Basis.ASSUMED, _ANY, "2 s a reply, 16 at a time"),
     Shipped("ExplanationSamples", Device.SERVER, 0.25, Basis.ASSUMED, _ANY, "2 s a reply, 16 at a time; two samples"),
 )
-"""No figure for a GPU was measured with the real weights, and none for a server at all."""
+"""This project measured none for a GPU with the real weights, and none for a server."""
 
 _ONE_TOKEN = frozenset({"LabelLogits", "LlmNli"})
 """Artifacts whose replies are scored, not written, unless the model states its label in words."""

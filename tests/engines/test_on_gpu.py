@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +15,9 @@ from tiny_encoders import BART, ROBERTA, save_nli_model, save_tiny_roberta
 from tiny_llm import ARCHITECTURES, byte_level, save_model
 
 from ecgbench.engines.batching import run_halving
+from ecgbench.engines.classifier import full
 from ecgbench.engines.classifier.full import load_full
+from ecgbench.engines.classifier.training import Trainer
 from ecgbench.engines.context import EnginePool
 from ecgbench.engines.cross_encoder import load_cross_encoder
 from ecgbench.engines.encoder import load_encoder
@@ -83,17 +84,22 @@ def test_labels_of_several_tokens_are_scored_as_on_the_cpu(tmp_path: Path) -> No
         np.testing.assert_allclose(found, load(folder, dtype="float32").label_logits(ASKED, labels), atol=1e-3)
 
 
-@pytest.mark.parametrize("temperature", [0.0, 0.7])
-def test_replies_in_bfloat16_keep_to_their_schema_and_repeat_under_their_seeds(
-    temperature: float, tmp_path: Path
-) -> None:
+def assert_replies_keep_to_their_schema_and_follow_their_seeds(llm: Any) -> None:
+    asked: dict[str, Any] = {"max_new_tokens": 80, "schemas": [stated_schema(LABELS)] * 3}
+    greedy = llm.generate(ASKED, **asked)
+    drawn, again, others = (
+        llm.generate(ASKED, temperature=0.7, seeds=seeds, **asked) for seeds in ([1, 2, 3], [1, 2, 3], [4, 5, 6])
+    )
+    assert all(parse_stated(reply, LABELS) is not None for reply in (*greedy, *drawn, *others)), (greedy, drawn, others)
+    assert greedy == llm.generate(ASKED, **asked)
+    assert drawn == again != others
+
+
+def test_replies_in_bfloat16_keep_to_their_schema_and_follow_their_seeds(tmp_path: Path) -> None:
     pytest.importorskip("xgrammar")
     llm = load(save_model(tmp_path, "Qwen3", byte_level()))
     assert llm.model.dtype == torch.bfloat16
-    asked: dict[str, Any] = {"max_new_tokens": 80, "schemas": [stated_schema(LABELS)] * 3, "temperature": temperature}
-    replies = llm.generate(ASKED, seeds=[1, 2, 3], **asked)
-    assert all(parse_stated(reply, LABELS) is not None for reply in replies), replies
-    assert replies == llm.generate(ASKED, seeds=[1, 2, 3], **asked)
+    assert_replies_keep_to_their_schema_and_follow_their_seeds(llm)
 
 
 @pytest.mark.vllm
@@ -107,11 +113,8 @@ def test_vllm_answers_as_transformers_does(tmp_path: Path) -> None:
     llm: Any = pool.load(load_llm, settings)
     try:
         np.testing.assert_allclose(llm.label_logits(ASKED, LABELS), expected, atol=0.2)
-        for temperature in (0.0, 0.7):
-            asked = {"max_new_tokens": 80, "schemas": [stated_schema(LABELS)] * 3, "temperature": temperature}
-            replies = llm.generate(ASKED, seeds=[1, 2, 3], **asked)
-            assert all(parse_stated(reply, LABELS) is not None for reply in replies), replies
-            assert replies == llm.generate(ASKED, seeds=[1, 2, 3], **asked)
+        assert np.ptp(expected, axis=0).min() > 0.2
+        assert_replies_keep_to_their_schema_and_follow_their_seeds(llm)
     finally:
         pool.release()
 
@@ -172,9 +175,10 @@ def test_a_classifier_that_is_fine_tuned_whole_learns_in_bfloat16_and_predicts_i
     np.testing.assert_allclose(again.train_logits, trained.train_logits, atol=0.05)
 
 
-def test_a_finished_training_is_read_back_from_its_checkpoint(tmp_path: Path) -> None:
+def test_a_finished_training_is_read_back_from_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = save_tiny_roberta(tmp_path / "model")
     trained, examples, _ = train(settings, checkpoint=tmp_path / "steps")
+    monkeypatch.setattr(Trainer, "step", lambda *_: pytest.fail("it trained again"))
     again, _, _ = train(settings, checkpoint=tmp_path / "steps")
     np.testing.assert_array_equal(again.train_logits, trained.train_logits)
     np.testing.assert_allclose(again.predict(examples), trained.predict(examples), atol=1e-5)
@@ -219,9 +223,8 @@ def test_an_item_that_the_gpu_has_no_room_for_says_so() -> None:
         run_halving(hungry([]), range(2))
 
 
-def test_a_training_step_that_is_split_for_memory_gives_the_gradients_of_the_whole(tmp_path: Path) -> None:
-    settings = replace(save_tiny_roberta(tmp_path, dropout=0.0), batch_size=64, epochs=2, learning_rate=1e-3)
-    whole, examples, _ = train(settings)
+def test_a_training_that_is_split_for_memory_ends_as_the_whole_one(tmp_path: Path) -> None:
+    settings = replace(save_tiny_roberta(tmp_path, dropout=0.0), batch_size=64, epochs=10)
     real = torch.nn.functional.cross_entropy
     refused: list[int] = []
 
@@ -232,21 +235,30 @@ def test_a_training_step_that_is_split_for_memory_gives_the_gradients_of_the_who
         return real(logits, *args, **options)
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(full, "_has_bf16", lambda: False)  # in float32, so that sums in another order hardly differ
+        whole = train(settings)[0]
         patch.setattr(torch.nn.functional, "cross_entropy", with_less_room)
-        split, _, _ = train(settings)
+        split = train(settings)[0]
     assert set(refused) == {64, 32}
-    np.testing.assert_allclose(split.predict(examples), whole.predict(examples), atol=0.05)
+    assert np.ptp(whole.train_logits, axis=0).max() > 0.1, "a training that moves nothing shows nothing"
+    np.testing.assert_allclose(split.train_logits, whole.train_logits, atol=5e-3)
 
 
 def test_a_released_engine_gives_its_memory_back(tmp_path: Path) -> None:
     settings = LlmSettings(str(save_model(tmp_path, "Qwen3", byte_level())), style="chat")
-    gc.collect()  # what earlier tests left
-    before = torch.cuda.memory_allocated()
     pool = EnginePool(tmp_path)
-    pool.load(load_llm, settings).generate(ASKED, max_new_tokens=5)
-    assert torch.cuda.memory_allocated() > before
-    pool.release()
+
+    def use() -> int:
+        pool.load(load_llm, settings).generate(ASKED, max_new_tokens=5)
+        held: int = torch.cuda.memory_allocated()
+        pool.release()
+        return held
+
+    use()  # the libraries' own workspaces stay
+    before, reserved = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
+    assert use() > before
     assert torch.cuda.memory_allocated() == before
+    assert torch.cuda.memory_reserved() <= reserved
 
 
 def test_neighbours_are_searched_on_the_gpu_as_on_the_cpu() -> None:
