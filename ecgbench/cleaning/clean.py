@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgbench.cleaning.decisions import read_decisions
-from ecgbench.cleaning.guards import Action, Guard, count_top, find_held_back
+from ecgbench.cleaning.guards import Action, Guard, count_top, find_held_back, find_unjudged
 from ecgbench.cleaning.scan import Scan, read_scan
 from ecgbench.cleaning.table import Changes, LabelTable
 from ecgbench.errors import DataError, UsageError
@@ -24,7 +24,7 @@ class Cleaning:
     """What becomes of a table's rows, and who said so.
 
     `top`: how many rows were looked at; `held_back`: how many of them each guard held back, a row once for each;
-    `n_held_back`: how many rows that is.
+    `n_held_back`: how many rows that is; `unjudged`: the guards that the scan gave nothing to go by.
     """
 
     source: str
@@ -33,6 +33,7 @@ class Cleaning:
     held_back: Mapping[Guard, int] = field(default_factory=dict)
     n_held_back: int = 0
     asked: int = 0
+    unjudged: tuple[Guard, ...] = ()
 
     @property
     def n_dropped(self) -> int:
@@ -69,7 +70,7 @@ def decide_by_scan(path: Path, table: LabelTable, *, share: float, action: Actio
         if not held[at]
     }
     counts = {guard: int(mask[:top].sum()) for guard, mask in masks.items()}
-    return Cleaning(str(action), changes, top, counts, sum(held), asked)
+    return Cleaning(str(action), changes, top, counts, sum(held), asked, find_unjudged(scan.evidence))
 
 
 def _name_new(scan: Scan, at: int, table: LabelTable, path: Path) -> str:
@@ -127,6 +128,7 @@ def build_report(table: LabelTable, cleaning: Cleaning, out: Path) -> dict[str, 
         "relabelled": cleaning.n_relabelled,
         "held_back": cleaning.n_held_back,
         "held_back_by": {str(guard): n for guard, n in cleaning.held_back.items()},
+        "not_judged": [str(guard) for guard in cleaning.unjudged],
         "classes": {
             name: {"before": before_counts[name], "after": after_counts[name]} for name in sorted(before_counts) if name
         },

@@ -13,8 +13,8 @@ from ecgbench.errors import UnknownNameError, UsageError
 
 LEAST_CONFIDENCE = 0.7
 LEAST_AGREEMENT = 0.8
-OUTLIER_PERCENTILE = 95
-DYNAMICS_PERCENTILE = 75
+MOST_OUTLYING = 0.95
+MOST_EASE = 0.75
 
 
 class Action(StrEnum):
@@ -47,8 +47,8 @@ _REASONS = {
     Guard.SAME_LABEL: "the language model proposes the given label",
     Guard.CONFIDENCE: f"its confidence is below {LEAST_CONFIDENCE}, or not known",
     Guard.AGREEMENT: f"fewer than {LEAST_AGREEMENT:.0%} of the drawn explanations agree, or none was drawn",
-    Guard.OUTLIER: f"the explanation is an outlier, above the {OUTLIER_PERCENTILE}th percentile",
-    Guard.DYNAMICS: f"the classifier learned the given label with ease, above the {DYNAMICS_PERCENTILE}th percentile",
+    Guard.OUTLIER: f"the explanation is an outlier, further out than {MOST_OUTLYING:.0%} of all",
+    Guard.DYNAMICS: f"the classifier learned the given label with more ease than {MOST_EASE:.0%} of all",
 }
 
 
@@ -57,26 +57,27 @@ class Evidence:
     """What the guards go by, one value an item, NaN where it is not known: shape (n,).
 
     `is_disputed`: the proposed label is not the given one. `confidence` of the language model in its label and
-    `agreement` of its drawn explanations with it, 0..1. `outlier`: outlier score of the explanation, higher =
-    further out. `aum`: mean margin of the given label while a classifier trained on it, higher = easier.
+    `agreement` of its drawn explanations with it, 0..1. `outlier`: the share of all items whose explanation lies less
+    far out; `ease`: the share of all whose given label a classifier learned with less ease. "All" are the items of the
+    file or task, not those alone that are to be cleaned: `share_below`.
     """
 
     is_disputed: BoolArray
     confidence: FloatArray
     agreement: FloatArray
     outlier: FloatArray
-    aum: FloatArray
+    ease: FloatArray
 
 
 def find_held_back(evidence: Evidence, action: Action) -> dict[Guard, BoolArray]:
-    """Return which items each guard holds back: bool, shape (n,); the percentiles are those of all items known.
+    """Return which items each guard holds back: bool, shape (n,).
 
     Outliers and the classifier's easy items are spared by both actions; the other guards judge a new label. A
-    confidence or an agreement that is not known holds a relabelling back, an outlier score or margin does not.
+    confidence or an agreement that is not known holds a relabelling back, one of the shares does not.
     """
     spared = {
-        Guard.OUTLIER: _lies_above(evidence.outlier, OUTLIER_PERCENTILE),
-        Guard.DYNAMICS: _lies_above(evidence.aum, DYNAMICS_PERCENTILE),
+        Guard.OUTLIER: evidence.outlier > MOST_OUTLYING,
+        Guard.DYNAMICS: evidence.ease > MOST_EASE,
     }
     if action is Action.REMOVE:
         return spared
@@ -104,8 +105,13 @@ def count_top(share: float, n: int) -> int:
     return max(1, round(share * n))
 
 
-def _lies_above(values: FloatArray, percentile: int) -> BoolArray:
-    known = values[~np.isnan(values)]
-    if not len(known):
-        return np.zeros(len(values), dtype=np.bool_)
-    return np.asarray(values > np.percentile(known, percentile))
+def share_below(values: FloatArray) -> FloatArray:
+    """Return for each of n values the share of the others below it: float64, shape (n,), 0..1, equal for equal ones."""
+    below = np.searchsorted(np.sort(values), values)
+    return np.asarray(below / max(len(values) - 1, 1), dtype=np.float64)
+
+
+def find_unjudged(evidence: Evidence) -> tuple[Guard, ...]:
+    """Return the guards that know nothing of any item, and so hold none back."""
+    shares = {Guard.OUTLIER: evidence.outlier, Guard.DYNAMICS: evidence.ease}
+    return tuple(guard for guard, values in shares.items() if np.isnan(values).all())

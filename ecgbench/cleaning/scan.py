@@ -53,7 +53,7 @@ def read_scan(path: Path, table: LabelTable) -> Scan:
     )
     proposed = tuple(str(values["proposed_label"] or "") for values in lines)  # none without a language model
     is_disputed = np.array([name != str(values["label"]) for name, values in zip(proposed, lines, strict=True)])
-    signals = (_column(path, lines, name) for name in ("confidence", "agreement", "outlier", "aum"))
+    signals = (_column(path, lines, name) for name in ("confidence", "agreement", "outlier", "ease"))
     return Scan(tuple(rows), proposed, Evidence(is_disputed, *signals))
 
 

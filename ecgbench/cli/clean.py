@@ -59,6 +59,9 @@ def clean(
             f"the scan holds {cleaning.top} rows, the top of {len(table)} rows are {cleaning.asked}: scan more of them"
         )
         typer.echo(f"warning: {said}", err=True)
+    if cleaning.unjudged:
+        said = f"the scan has nothing for the guards {', '.join(cleaning.unjudged)}: `ecgbench scan --depth full` has"
+        typer.echo(f"warning: {said}", err=True)
     if json:
         typer.echo(opt.to_json(report))
         return

@@ -23,8 +23,10 @@ class ScannedRow:
 
     `row` counts the file's data rows from 1. `proposed_label` is the one the language model finds likeliest, its
     preference for some label taken out, `confidence` its probability. `agreement` is the share of the drawn
-    explanations that state it; `outlier` is 1 - the mean similarity to the 5 nearest explanations. `evidence` are
-    exact parts of the text. What was not computed, or got no valid answer, is None or empty.
+    explanations that state it. `outlier` is the share of all scanned rows whose explanation lies less far out (1 - the
+    mean similarity to the 5 nearest), `ease` the share whose given label a classifier learned with less ease (area
+    under the margin). `evidence` are exact parts of the text. What was not computed, or got no valid answer, is None or
+    empty.
     """
 
     rank: int
@@ -36,6 +38,7 @@ class ScannedRow:
     confidence: float | None = None
     agreement: float | None = None
     outlier: float | None = None
+    ease: float | None = None
     evidence: tuple[str, ...] = ()
     rationale: str = ""
     neighbours: tuple[Neighbour, ...] = ()
@@ -52,6 +55,7 @@ class ScannedRow:
             "confidence": self.confidence,
             "agreement": self.agreement,
             "outlier": self.outlier,
+            "ease": self.ease,
             "text": self.text,
             "evidence": list(self.evidence),
             "rationale": self.rationale,

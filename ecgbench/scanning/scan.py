@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ecgbench.artifacts.classifier import OutOfFoldProbs, TrainingDynamics, area_under_margin
 from ecgbench.artifacts.graph import Neighbours, outlier_scores
 from ecgbench.artifacts.llm import ExplanationEmbeddings
+from ecgbench.cleaning.guards import share_below
 from ecgbench.data import DetectionTask, FloatArray, IntArray
 from ecgbench.errors import INTERRUPTS, EcgbenchError, StoreError, UsageError
 from ecgbench.grid.evaluate import validate_scores
@@ -64,8 +66,13 @@ class PreparedScan:
 
     def build_jobs(self, values: TaskValues) -> list[Job]:
         """Return what is computed of all texts."""
-        wanted = (*self.column.needs, *(NEEDS if self.options.explain else ()))
+        wanted = (*self.column.needs, *(NEEDS if self.options.explain else ()), *self._guarding())
         return [Job(artifact, (values,)) for artifact in values.closure(wanted)]
+
+    def _guarding(self) -> tuple[TrainingDynamics, ...]:
+        """Return what a cleaning's guards go by beside the ranking, where a classifier is trained anyway."""
+        trains = any(isinstance(artifact, OutOfFoldProbs) for artifact in self.column.closure)
+        return (TrainingDynamics(),) if trains and self.options.explain else ()
 
     def plan(self) -> Plan:
         """Return what the scan would take; until there is a ranking, the first rows stand for the top ones."""
@@ -134,6 +141,7 @@ class _Ranking:
     findings: tuple[str, ...]
     item_findings: tuple[tuple[str, ...], ...]
     outlier: FloatArray | None
+    ease: FloatArray | None
 
 
 def _rank(prepared: PreparedScan, values: TaskValues) -> _Ranking:
@@ -150,14 +158,23 @@ def _rank(prepared: PreparedScan, values: TaskValues) -> _Ranking:
         raise
     except BaseException as error:
         raise FailedInputError(describe_failure(error, what=str(prepared.column.selection))) from error
-    return _Ranking(scores, top, findings, of_items, _read_outliers(prepared.column.closure, values))
+    read = values.closure((*prepared.column.needs, *prepared._guarding()))
+    return _Ranking(scores, top, findings, of_items, _read_outliers(read, values), _read_ease(read, values))
 
 
 def _read_outliers(closure: Needs, values: TaskValues) -> FloatArray | None:
-    """Return the outlier scores where the detector read a graph of explanations."""
+    """Return each row's rank among all by its outlier score, where the detector read a graph of explanations."""
     for artifact in closure:
         if isinstance(artifact, Neighbours) and isinstance(artifact.embeddings, ExplanationEmbeddings):
-            return outlier_scores(values.load(artifact))
+            return share_below(outlier_scores(values.load(artifact)))
+    return None
+
+
+def _read_ease(closure: Needs, values: TaskValues) -> FloatArray | None:
+    """Return each row's rank among all by the margin of its given label, where a classifier was trained."""
+    for artifact in closure:
+        if isinstance(artifact, TrainingDynamics):
+            return share_below(area_under_margin(values.load(artifact).logits, values.task.labels))
     return None
 
 
@@ -191,6 +208,7 @@ def _build_row(source: Source, ranking: _Ranking, place: int, evidence: Evidence
         label=names[data.given_labels[item]],
         text=data.texts[item],
         outlier=None if ranking.outlier is None else float(ranking.outlier[item]),
+        ease=None if ranking.ease is None else float(ranking.ease[item]),
         shortcuts=found[place] if place < len(found) else (),
     )
     if evidence is None:

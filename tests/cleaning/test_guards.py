@@ -7,11 +7,21 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ecgbench.cleaning.guards import Action, Evidence, Guard, count_top, find_held_back, parse_share
+from ecgbench.cleaning.guards import (
+    Action,
+    Evidence,
+    Guard,
+    count_top,
+    find_held_back,
+    find_unjudged,
+    parse_share,
+    share_below,
+)
 from ecgbench.errors import UsageError
 
 N = 100
 UNKNOWN = np.full(N, np.nan)
+SPARING = {"outlier": Guard.OUTLIER, "ease": Guard.DYNAMICS}
 SURE = Evidence(np.ones(N, dtype=bool), np.full(N, 0.9), np.ones(N), UNKNOWN, UNKNOWN)
 
 
@@ -52,23 +62,34 @@ def test_a_threshold_itself_passes(signal: str, value: float) -> None:
     assert held(Action.RELABEL, **{signal: np.full(N, value)}) == {}
 
 
-@pytest.mark.parametrize(("signal", "guard", "n_spared"), [("outlier", Guard.OUTLIER, 5), ("aum", Guard.DYNAMICS, 25)])
+@pytest.mark.parametrize(("signal", "guard", "n_spared"), [("outlier", Guard.OUTLIER, 5), ("ease", Guard.DYNAMICS, 25)])
 @pytest.mark.parametrize("action", list(Action))
 def test_what_lies_above_a_percentile_is_spared_by_both_actions(
     signal: str, guard: Guard, n_spared: int, action: Action
 ) -> None:
     values = np.random.default_rng(0).permutation(N).astype(float)
-    found = held(action, **{signal: values})
+    found = held(action, **{signal: share_below(values)})
     assert list(found) == [guard]
     assert sorted(values[found[guard]]) == list(range(N - n_spared, N))
 
 
-@pytest.mark.parametrize("signal", ["outlier", "aum"])
+@pytest.mark.parametrize("signal", ["outlier", "ease"])
 def test_equal_scores_and_unknown_ones_hold_nothing_back(signal: str) -> None:
-    assert held(Action.REMOVE, **{signal: np.full(N, 0.3)}) == {}
-    half_known = np.where(np.arange(N) < 50, np.nan, np.arange(N).astype(float))
-    (spared,) = held(Action.REMOVE, **{signal: half_known}).values()
-    assert min(spared) > 50  # percentiles are those of the items that are known
+    assert held(Action.REMOVE, **{signal: share_below(np.full(N, 0.3))}) == {}
+    half_known = np.where(np.arange(N) < 50, np.nan, 0.99)
+    assert held(Action.REMOVE, **{signal: half_known}) == {SPARING[signal]: [*range(50, N)]}
+
+
+def test_a_share_counts_the_others_below_and_lies_above_a_percentile_as_the_value_does() -> None:
+    assert share_below(np.array([3.0, 1.0, 1.0, 7.0, 5.0])).tolist() == [0.5, 0.0, 0.0, 1.0, 0.75]
+    assert share_below(np.array([2.0])).tolist() == [0.0]
+    values = np.random.default_rng(1).normal(size=997)
+    np.testing.assert_array_equal(share_below(values) > 0.95, values > np.percentile(values, 95))
+
+
+def test_guards_that_know_nothing_are_told() -> None:
+    assert find_unjudged(SURE) == (Guard.OUTLIER, Guard.DYNAMICS)
+    assert find_unjudged(dataclasses.replace(SURE, ease=but_one(UNKNOWN, 3, 0.1))) == (Guard.OUTLIER,)
 
 
 def test_a_share_is_read_and_counts_at_least_one_item() -> None:

@@ -286,8 +286,8 @@ def test_each_guard_holds_its_row_back_and_is_counted(scanned: Callable[..., dic
         proposed_label={1: "neg"},
         confidence={2: 0.5},
         agreement={3: 0.5, 4: None, 5: ""},
-        outlier={6: 0.9, 7: None},
-        aum={8: 2.0, **dict.fromkeys(range(9, 41), 0.0)},
+        outlier={6: 0.96, 7: None},
+        ease={8: 0.8},
     )
     assert [change["row"] for change in report["changes"]] == [7]
     assert report["held_back"] == 7
@@ -295,9 +295,11 @@ def test_each_guard_holds_its_row_back_and_is_counted(scanned: Callable[..., dic
 
 
 def test_removal_spares_outliers_and_what_is_learned_with_ease(scanned: Callable[..., dict[str, Any]]) -> None:
-    report = scanned("remove", confidence={1: 0.1}, outlier={2: 0.9}, aum={3: 1.0, 4: 0.0, 5: 0.0, 6: 0.0})
+    report = scanned("remove", confidence={1: 0.1}, outlier={2: 0.96}, ease={3: 1.0, 4: 0.75})
     assert [change["row"] for change in report["changes"]] == [1, 4]
     assert report["held_back_by"] == {"outlier": 1, "dynamics": 1}
+    assert report["not_judged"] == []
+    assert scanned("remove", ease={})["not_judged"] == ["dynamics"]
 
 
 @pytest.mark.parametrize(

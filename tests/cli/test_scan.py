@@ -25,7 +25,7 @@ from ecgbench.grid.prepare import load_dataset
 from ecgbench.store.cache import Cache
 
 COLUMNS = [
-    *("rank", "row", "suspicion", "label", "proposed_label", "confidence", "agreement", "outlier"),
+    *("rank", "row", "suspicion", "label", "proposed_label", "confidence", "agreement", "outlier", "ease"),
     *("text", "evidence", "rationale", "neighbours", "shortcuts"),
 ]
 SWAPPED = (4, 13)
@@ -279,9 +279,13 @@ class FakeClassifier:
     def prepare(self, texts: list[str]) -> list[str]:
         return list(texts)
 
-    def train(self, examples: list[str], *, labels: Any, n_classes: int, **_: Any) -> Any:  # noqa: ARG002
-        logits = np.log1p(np.bincount(labels, minlength=n_classes))
-        return SimpleNamespace(predict=lambda examples: np.tile(logits, (len(examples), 1)))
+    def train(self, examples: list[str], *, labels: Any, n_classes: int, **_: Any) -> Any:
+        logits = np.log1p(np.bincount(labels, minlength=n_classes)).astype(np.float32)
+        return SimpleNamespace(
+            predict=lambda examples: np.tile(logits, (len(examples), 1)),
+            pool=lambda examples: np.ones((len(examples), 2), dtype=np.float32),
+            train_logits=np.tile(logits, (3, len(examples), 1)),
+        )
 
 
 @pytest.mark.parametrize("depth", ["labels", "full"])
@@ -301,6 +305,7 @@ def test_many_classes_small_ones_duplicates_and_other_scripts_are_scanned_and_po
     assert done.code == 0, done.err
     rows = read_json_lines(workspace)
     assert len(rows) == 64
+    assert all((row["ease"] is not None) == (depth == "full") for row in rows)
     assert {row["label"] for row in rows} == {"первый", "второй", "третий", "редкий"}
     assert "labels with fewer than 5 rows: редкий (1)" in done.err
     assert "the same text stands under different labels in 2 rows: rows 61, 62" in done.err
@@ -377,3 +382,28 @@ def test_real_models_find_swapped_labels_among_movie_snippets(workspace: Workspa
         assert all(span in row["text"] for span in row["evidence"])
         assert 0 < row["confidence"] <= 1
         assert len(row["neighbours"]) == 3
+
+
+@pytest.mark.slow
+def test_a_real_full_scan_gives_every_guard_of_a_cleaning_something_to_go_by(workspace: Workspace) -> None:
+    cache = make_cache(workspace.folder / "cache")
+    data = load_dataset(DatasetChoice(name="movie_snippets", n=40), load_plugins(), Cache.open(cache))
+    path = workspace.folder / "snippets.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        labels = [data.description.label_names[label] for label in data.labels]
+        csv.writer(file).writerows([["text", "label"], *zip(data.texts, labels, strict=True)])
+    options = ["--task", "sentiment of the review", "--depth", "full", "--budget", "100%"]
+    done = workspace.cli("scan", str(path), *options, *workspace.options)
+    assert done.code == 0, done.err
+    rows = read_json_lines(workspace)
+    # Shares of all rows, and these are all of them: the least is 0, and half of them lie in the upper half.
+    for key in ("outlier", "ease"):
+        shares = [row[key] for row in rows]
+        assert min(shares) == 0
+        assert 10 <= sum(share >= 0.5 for share in shares) <= 20
+    scan_file = str(workspace.folder / "out" / "scan.jsonl")
+    done = workspace.cli("clean", str(path), "--scan", scan_file, "--top", "100%", "--json")
+    assert done.code == 0, done.err
+    report = json.loads(done.out)
+    assert report["not_judged"] == []
+    assert report["held_back_by"]["dynamics"] == sum(row["ease"] > 0.75 for row in rows) > 0

@@ -129,7 +129,7 @@ def test_a_guarded_relabelling_leaves_what_is_held_back() -> None:
         confidence=np.array([0.9, 0.9, 0.9, 0.9, 0.5, 0.9]),
         agreement=np.ones(n),
         outlier=np.full(n, np.nan),
-        aum=np.full(n, np.nan),
+        ease=np.full(n, np.nan),
     )
     cleaned = variants.relabel_guarded(MARKED, np.array([2, 3, 4]), Proposals(np.array([0, 0, 1, 1, 0, 0]), evidence))
     assert cleaned.task.labels.tolist() == [1, 0, 1, 1, 1, 1]
@@ -174,8 +174,8 @@ def test_proposals_are_read_from_the_artifacts_of_a_run(tmp_path: Path) -> None:
     assert read.labels.tolist() == [1] * 6
     assert read.evidence.is_disputed.tolist() == [False, True, True, False, False, False]
     assert read.evidence.confidence == pytest.approx(sure)
-    assert read.evidence.outlier.tolist() == [0.75] * 6
-    assert read.evidence.aum.tolist() == [1.0, -1.0, -1.0, 1.0, 1.0, 1.0]
+    assert read.evidence.outlier.tolist() == [0.0] * 6  # all are alike
+    assert read.evidence.ease.tolist() == [0.4, 0.0, 0.0, 0.4, 0.4, 0.4]
 
 
 @dataclass

@@ -12,7 +12,7 @@ from ecgbench.artifacts.classifier import TrainingDynamics, area_under_margin
 from ecgbench.artifacts.graph import Neighbours, outlier_scores
 from ecgbench.artifacts.llm import CalibratedLabels, ExplanationEmbeddings, ExplanationSamples
 from ecgbench.artifacts.llm.explanations import Samples, share_stating
-from ecgbench.cleaning.guards import Evidence
+from ecgbench.cleaning.guards import Evidence, share_below
 from ecgbench.data import FloatArray
 from ecgbench.grid.downstream.variants import Proposals
 from ecgbench.grid.values import TaskValues
@@ -47,8 +47,10 @@ def read_proposals(values: TaskValues, artifacts: Iterable[Artifact[Any]]) -> Pr
         is_disputed=labels != values.task.labels,
         confidence=probabilities.max(axis=1),
         agreement=measure_agreement(stated, samples),
-        outlier=unknown if graph is None else outlier_scores(values.load(graph)),
-        aum=unknown if dynamics is None else area_under_margin(values.load(dynamics).logits, values.task.labels),
+        outlier=unknown if graph is None else share_below(outlier_scores(values.load(graph))),
+        ease=unknown
+        if dynamics is None
+        else share_below(area_under_margin(values.load(dynamics).logits, values.task.labels)),
     )
     return Proposals(labels, evidence)
 
