@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from ecgbench.subsample import subsample
 
 N = 2000
 EVERY = 20
+SHARES = (0.01, 0.025, 0.04)
 
 
 def file_topics(labels: Sequence[int], n_classes: int) -> list[int]:
@@ -49,7 +51,13 @@ def report(found: ecgbench.Scan, truth: Sequence[str]) -> str:
     mended = [row for row in wrong if row.proposed_label == truth[row.row - 1]]
     total = len(truth) // EVERY
     share = len(found.rows) / found.n_scanned
+    tops = {at: found.rows[: round(at * found.n_scanned)] for at in SHARES}
+    shares = ", ".join(
+        f"P@{at:.1%} = {sum(row in wrong for row in rows) / len(rows):.2f}" for at, rows in tops.items() if rows
+    )
+    alarms = Counter(row.label for row in found.rows if row not in wrong)
     return (
+        f"{shares}; false alarms by filed topic: {dict(alarms)}\n"
         f"detector {found.detector}: P@{share:.0%} = {len(wrong) / len(found.rows):.2f}, "
         f"{len(wrong)} of {total} wrong labels among the top {len(found.rows)} of {found.n_scanned} rows; "
         f"the proposed label is the true one for {len(mended)} of these {len(wrong)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shlex
 from importlib import resources
 from typing import IO, Any
 
@@ -30,7 +31,16 @@ def write_page(scan: Scan, file: IO[str]) -> None:
     notes = [*scan.notes]
     if len(scan.rows) > MOST_ROWS:
         notes.append(f"the page holds the first {MOST_ROWS:,} of {len(scan.rows):,} rows, scan.csv holds all")
-    values = {"scan": scan, "notes": notes, "data": _as_data(scan), "style": style, "script": script}
+    command = f"ecgbench clean {shlex.quote(scan.path.name)} --decisions decisions.csv"
+    command += f" --label-column {shlex.quote(scan.label_column)}" if scan.label_column != "label" else ""
+    values = {
+        "scan": scan,
+        "notes": notes,
+        "command": command,
+        "data": _as_data(scan),
+        "style": style,
+        "script": script,
+    }
     file.writelines(template.generate(values | {"style_digest": _digest(style), "script_digest": _digest(script)}))
 
 

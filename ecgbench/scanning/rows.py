@@ -78,6 +78,7 @@ class Scan:
 
     path: Path
     key: str
+    label_column: str
     detector: str
     profile: str
     label_names: tuple[str, ...]

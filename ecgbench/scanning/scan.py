@@ -187,6 +187,7 @@ def _build_scan(prepared: PreparedScan, ranking: _Ranking, evidence: Sequence[Ev
     return Scan(
         path=prepared.source.path,
         key=prepared.source.key,
+        label_column=prepared.options.label_column,
         detector=str(prepared.column.selection),
         profile=prepared.profile.name,
         label_names=data.description.label_names,

@@ -23,6 +23,10 @@ FEW_ROWS = 5
 _SHOWN = 10
 _SAMPLE = 1000
 _FOREIGN_SHARE = 0.3
+_ENGLISH = frozenset({"the", "and", "to", "that", "with", "for", "this", "are", "but", "not", "from", "have"})
+_ENGLISH_SHARE = 0.02
+_ENOUGH_WORDS = 200
+"""Of running English text these are 10 to 20 %; of fewer words than this nothing is said."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,9 +102,9 @@ def _iter_notes(data: LabeledTexts, rows: IntArray) -> Iterator[str]:
         )
     if clashing := _find_clashes(data):
         yield f"the same text stands under different labels in {_count(len(clashing))}: {list_rows(rows[clashing])}"
-    if _is_foreign(data.texts):
+    if strange := _find_foreign(data.texts):
         yield (
-            "most letters are not Latin: prompts and their examples are worded in English, the models of profile "
+            f"{strange}: prompts and their examples are worded in English, the models of profile "
             "embedded know little else, and shortcuts are found among words that blanks set apart"
         )
 
@@ -113,11 +117,17 @@ def _find_clashes(data: LabeledTexts) -> list[int]:
     return [i for i, text in enumerate(data.texts) if len(labels_of[text]) > 1]
 
 
-def _is_foreign(texts: Sequence[str]) -> bool:
-    """Tell whether many letters of the first texts are of another script than the Latin one."""
-    letters = [char for text in texts[:_SAMPLE] for char in text[:_SAMPLE] if char.isalpha()]
+def _find_foreign(texts: Sequence[str]) -> str:
+    """Say why the first texts are hardly English, by letters and commonest words; empty where they may be."""
+    start = [text[:_SAMPLE] for text in texts[:_SAMPLE]]
+    letters = [char for text in start for char in text if char.isalpha()]
     other = sum(not (char.isascii() or unicodedata.name(char, "").startswith("LATIN")) for char in letters)
-    return other > _FOREIGN_SHARE * max(len(letters), 1)
+    if other > _FOREIGN_SHARE * max(len(letters), 1):
+        return "most letters are not Latin"
+    words = [word for text in start for word in text.lower().split()]
+    if len(words) >= _ENOUGH_WORDS and sum(word in _ENGLISH for word in words) < _ENGLISH_SHARE * len(words):
+        return "hardly any word is one of the commonest English ones"
+    return ""
 
 
 def list_rows(rows: Any) -> str:

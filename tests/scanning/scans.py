@@ -31,5 +31,14 @@ def make_scan(
         for i in range(n)
     )
     return Scan(
-        Path("films.csv"), "k" * 32, "toy", "embedded", labels, 100, rows, (f"found {text}",), (f"note {text}",)
+        Path("films.csv"),
+        "k" * 32,
+        "kind of film",
+        "toy",
+        "embedded",
+        labels,
+        100,
+        rows,
+        (f"found {text}",),
+        (f"note {text}",),
     )

@@ -145,3 +145,8 @@ def test_the_page_holds_no_address_and_no_raw_text(tmp_path: Path) -> None:
     assert page.count("<script") == page.count("</script>") == 2
     assert "default-src 'none'" in page
     assert "unsafe" not in page
+
+
+def test_the_page_names_the_command_that_applies_its_decisions(tmp_path: Path) -> None:
+    page = write(tmp_path, make_scan(2)).read_text(encoding="utf-8")
+    assert "ecgbench clean films.csv --decisions decisions.csv --label-column &#39;kind of film&#39;" in page

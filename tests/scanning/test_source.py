@@ -70,8 +70,18 @@ def test_the_key_is_of_the_content_and_the_columns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("texts", "is_noted"), [("der Film ist schön und weiß", False), ("фильм скучный", True), ("映画は退屈だ", True)]
+    ("text", "said"),
+    [
+        ("фильм скучный", "most letters are not Latin: prompts"),
+        ("映画は退屈だ", "most letters are not Latin: prompts"),
+        ("der Film ist schön und weiß, aber viel zu lang für diesen Abend", "hardly any word is one of the commonest"),
+        ("la película no es mala pero el final se hace demasiado largo", "hardly any word is one of the commonest"),
+        ("the film is fine, but a bit long for this evening", ""),
+        ("dull", ""),
+    ],
 )
-def test_another_script_is_pointed_out(tmp_path: Path, texts: str, is_noted: bool) -> None:
-    source = load(tmp_path / "a.csv", "text,label\n" + "".join(f"{texts} {i},{'xy'[i % 2]}\n" for i in range(20)))
-    assert any("not Latin" in note for note in source.notes) is is_noted
+def test_another_language_is_pointed_out(tmp_path: Path, text: str, said: str) -> None:
+    source = load(tmp_path / "a.csv", "text,label\n" + "".join(f'"{text} {i}",{"xy"[i % 2]}\n' for i in range(20)))
+    noted = [note for note in source.notes if "English" in note]
+    assert [note for note in noted if said and said in note] == noted
+    assert bool(noted) is bool(said)
