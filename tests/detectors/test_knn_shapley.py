@@ -157,3 +157,16 @@ def test_no_matrix_of_all_pairs_is_ever_in_memory(monkeypatch: pytest.MonkeyPatc
 def test_without_a_neighbour_to_ask_for_is_an_error() -> None:
     with pytest.raises(UsageError, match=r"knn_shapley\.k is 0; give"):
         KnnShapley(k=0)
+
+
+def test_values_are_those_of_cleanlab_where_it_looks_at_all_neighbours_but_for_the_furthest() -> None:
+    from cleanlab.data_valuation import data_shapley_knn
+
+    vectors, labels = draw(120)
+    n = len(labels)
+    values = n * (2 * data_shapley_knn(labels, features=vectors, k=n - 1) - 1)
+    # To cleanlab each query's k-th neighbour is worth nothing, and all others are worth as much less.
+    furthest = [sort_others(vectors, query)[-1] for query in range(n)]
+    agrees = labels[furthest] == labels
+    left_out = (agrees.sum() - agrees) / (n - 1)
+    np.testing.assert_allclose(-score(vectors, labels, k=n - 1), values + left_out, atol=1e-5)
