@@ -109,9 +109,10 @@ class Row:
 
     @property
     def seconds(self) -> float | None:
-        """Return the mean seconds a cell took, its artifacts included; None where no cell is ok."""
-        ok = [record.seconds + record.artifact_seconds for record in self.records if record.status is Status.OK]
-        return statistics.fmean(ok) if ok else None
+        """Return the mean seconds a cell took, its artifacts included; None where one is not ok."""
+        if not self.is_complete:
+            return None
+        return statistics.fmean(record.seconds + record.artifact_seconds for record in self.records)
 
     @property
     def rankings(self) -> tuple[str | None, ...] | None:

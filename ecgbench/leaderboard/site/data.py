@@ -126,7 +126,7 @@ def _describe_row(row: Row, table: Table, shared: _Shared) -> Json:
         "status": row.status,
         "values": {column.heading: _describe_value(row, column, table) for column in table.columns},
         "interval": (row.interval.lower, str(row.interval)) if row.interval else None,
-        "seconds": row.seconds if row.is_complete else None,
+        "seconds": row.seconds,
         "curves": average_curves(row),
         "detector_params": first.detector_params,
         "noise_params": first.noise_params,
