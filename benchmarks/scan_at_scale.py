@@ -2,8 +2,7 @@
 
     python benchmarks/scan_at_scale.py [--rows 100000]
 
-What real models take beside it is their own (README: 2.5 GB and .2 s a text for the embedded language model on a CPU);
-here labels follow from the text, and embeddings of 384 numbers from a hash of it.
+What real models take comes on top. Here labels follow from the text, and embeddings of 384 numbers from a hash of it.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class StandIn:
 
 
 def write_file(path: Path, rows: int) -> None:
-    """Write texts of about 180 characters with two labels, one in twenty of them wrong."""
+    """Write texts of about 160 characters with two labels, one in twenty of them wrong."""
     rng = np.random.default_rng(0)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

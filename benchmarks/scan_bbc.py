@@ -53,7 +53,9 @@ def report(found: ecgbench.Scan, truth: Sequence[str]) -> str:
     share = len(found.rows) / found.n_scanned
     tops = {at: found.rows[: round(at * found.n_scanned)] for at in SHARES}
     shares = ", ".join(
-        f"P@{at:.1%} = {sum(row in wrong for row in rows) / len(rows):.2f}" for at, rows in tops.items() if rows
+        f"P@{at:.1%} = {sum(row in wrong for row in rows) / len(rows):.2f}"
+        for at, rows in tops.items()
+        if len(rows) == round(at * found.n_scanned)
     )
     alarms = Counter(row.label for row in found.rows if row not in wrong)
     return (

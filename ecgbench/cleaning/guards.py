@@ -106,7 +106,7 @@ def count_top(share: float, n: int) -> int:
 
 
 def share_below(values: FloatArray) -> FloatArray:
-    """Return for each of n values the share of the others below it: float64, shape (n,), 0..1, equal for equal ones."""
+    """Return for each value the share of the n - 1 others below it: float64, shape (n,), 0..1, equal for equal ones."""
     below = np.searchsorted(np.sort(values), values)
     return np.asarray(below / max(len(values) - 1, 1), dtype=np.float64)
 

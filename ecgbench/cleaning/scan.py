@@ -18,7 +18,7 @@ from ecgbench.data import FloatArray
 from ecgbench.errors import DataError
 from ecgbench.strict_json import parse_json
 
-NEEDED = ("rank", "row", "label", "proposed_label", "confidence", "agreement", "outlier")
+NEEDED = ("rank", "row", "label", "proposed_label", "confidence", "agreement", "outlier", "ease")
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,8 +60,8 @@ def clean(
         )
         typer.echo(f"warning: {said}", err=True)
     if cleaning.unjudged:
-        said = f"the scan has nothing for the guards {', '.join(cleaning.unjudged)}: `ecgbench scan --depth full` has"
-        typer.echo(f"warning: {said}", err=True)
+        said = f"the scan has no values for these guards, which held nothing back: {', '.join(cleaning.unjudged)}"
+        typer.echo(f"warning: {said}; `ecgbench scan --depth full` gives them", err=True)
     if json:
         typer.echo(opt.to_json(report))
         return

@@ -59,8 +59,8 @@ class EnginePool:
             engine = self._engines.pop(key)
             if callable(close := getattr(engine, "close", None)):
                 close()  # what holds a device, a process or a connection gives it back now
-            del engine
-        free_device_memory()
+            del engine, close
+        free_device_memory()  # also of what was trained and is kept by nobody
 
 
 @dataclass(frozen=True)

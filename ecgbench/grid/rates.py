@@ -66,7 +66,7 @@ SHIPPED = (
     Shipped("LlmNli", Device.GPU, 0.0015, Basis.ASSUMED, _H100, "as a label"),
     Shipped("Explanations", Device.GPU, 0.144, Basis.PUBLISHED, _H100, f"{_TABLE}2 to 4 h for three each, a third"),
     Shipped("ExplanationSamples", Device.GPU, 0.288, Basis.PUBLISHED, _H100, f"{_TABLE}the other two thirds"),
-    Shipped("CrossEncoderNli", Device.GPU, 0.0024, Basis.ELSEWHERE, _H100, f"{_SHAPE}the mean of both MNLI models"),
+    Shipped("CrossEncoderNli", Device.GPU, 0.0024, Basis.ELSEWHERE, _H100, f"{_SHAPE}both MNLI models, their mean"),
     Shipped("OutOfFoldProbs", Device.GPU, 0.019, Basis.ASSUMED, _H100, "five trainings on four fifths each"),
     Shipped("TrainingDynamics", Device.GPU, 0.0047, Basis.ELSEWHERE, _H100, f"{_SHAPE}RoBERTa-base, 3 epochs"),
     Shipped("LabelLogits", Device.SERVER, 0.125, Basis.ASSUMED, _ANY, "2 s a reply, 16 at a time"),

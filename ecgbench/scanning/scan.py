@@ -72,7 +72,7 @@ class PreparedScan:
     def _guarding(self) -> tuple[TrainingDynamics, ...]:
         """Return what a cleaning's guards go by beside the ranking, where a classifier is trained anyway."""
         trains = any(isinstance(artifact, OutOfFoldProbs) for artifact in self.column.closure)
-        return (TrainingDynamics(),) if trains and self.options.explain else ()
+        return (TrainingDynamics(),) if trains else ()
 
     def plan(self) -> Plan:
         """Return what the scan would take; until there is a ranking, the first rows stand for the top ones."""

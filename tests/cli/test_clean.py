@@ -62,6 +62,7 @@ def write_scan(folder: Path, labels: Sequence[str], **changed: Mapping[int, Any]
             "confidence": 0.9,
             "agreement": 1.0,
             "outlier": 0.1,
+            "ease": None,
             "text": f"text, {row - 1}",
         }
         values |= {key: by_row[row] for key, by_row in changed.items() if row in by_row}
@@ -299,7 +300,16 @@ def test_removal_spares_outliers_and_what_is_learned_with_ease(scanned: Callable
     assert [change["row"] for change in report["changes"]] == [1, 4]
     assert report["held_back_by"] == {"outlier": 1, "dynamics": 1}
     assert report["not_judged"] == []
-    assert scanned("remove", ease={})["not_judged"] == ["dynamics"]
+    assert scanned("remove")["not_judged"] == ["dynamics"]
+
+
+def test_guards_that_a_scan_gives_nothing_to_go_by_are_warned_of(workspace: Workspace) -> None:
+    path = write_file(workspace.folder, ".csv")
+    scan = write_scan(workspace.folder, labels_of(path))
+    done = workspace.cli("clean", str(path), "--scan", scan)
+    assert "warning: the scan has no values for these guards, which held nothing back: dynamics" in done.err
+    done = workspace.cli("clean", str(path), "--scan", scan, "--action", "relabel", "--overwrite", "--json")
+    assert json.loads(done.out)["not_judged"] == ["dynamics"]
 
 
 @pytest.mark.parametrize(
@@ -334,7 +344,7 @@ def test_rows_without_a_label_stay_and_are_counted_by_the_numbers_of_rows(worksp
     path.write_text("text,label\na,\nb,neg\nc,pos\n")
     scan = workspace.folder / "scan.jsonl"
     row = {"rank": 1, "row": 2, "label": "neg", "proposed_label": None, "confidence": None, "agreement": None}
-    scan.write_text(json.dumps(row | {"outlier": None}) + "\n")
+    scan.write_text(json.dumps(row | {"outlier": None, "ease": None}) + "\n")
     for action, kept in (("relabel", "a,\nb,neg\nc,pos\n"), ("remove", "a,\nc,pos\n")):  # no label is proposed
         options = ("--scan", str(scan), "--top", "33%", "--action", action, "--overwrite")
         assert workspace.cli("clean", str(path), *options).code == 0

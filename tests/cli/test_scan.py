@@ -326,7 +326,13 @@ def test_where_all_texts_are_explained_their_graph_says_who_is_an_outlier(
     assert done.code == 0, done.err
     assert len(set(models.explained)) == 40
     assert "Explanations" not in done.err
-    assert all(-1e-6 <= row["outlier"] <= 1 for row in read_json_lines(workspace))
+    few = {row["row"]: row["outlier"] for row in read_json_lines(workspace)}
+    done = scan(workspace, path, "--detector", "ecg[classifier_weight=0]", *shots, "--budget", "100%")
+    assert done.code == 0, done.err
+    every = {row["row"]: row["outlier"] for row in read_json_lines(workspace)}
+    assert len(few) < len(every) == 40
+    assert {row: every[row] for row in few} == few, "the shares are those of all rows, however few are shown"
+    assert min(every.values()) == 0
 
 
 def test_shortcuts_are_told_of_the_file_and_of_the_rows_that_carry_them(

@@ -113,7 +113,7 @@ def test_vllm_answers_as_transformers_does(tmp_path: Path) -> None:
     llm: Any = pool.load(load_llm, settings)
     try:
         np.testing.assert_allclose(llm.label_logits(ASKED, LABELS), expected, atol=0.2)
-        assert np.ptp(expected, axis=0).min() > 0.2
+        assert np.ptp(expected, axis=0).min() > 0.6, "answers that hardly differ agree by themselves"
         assert_replies_keep_to_their_schema_and_follow_their_seeds(llm)
     finally:
         pool.release()
@@ -244,21 +244,19 @@ def test_a_training_that_is_split_for_memory_ends_as_the_whole_one(tmp_path: Pat
     np.testing.assert_allclose(split.train_logits, whole.train_logits, atol=5e-3)
 
 
-def test_a_released_engine_gives_its_memory_back(tmp_path: Path) -> None:
-    settings = LlmSettings(str(save_model(tmp_path, "Qwen3", byte_level())), style="chat")
+class Holder:
+    """An engine with much memory that refers to itself, as a trained model may."""
+
+    def __init__(self) -> None:
+        self.own, self.buffer = self, torch.empty(64 * MEBIBYTE, dtype=torch.uint8, device="cuda")
+
+
+def test_a_released_engine_gives_its_memory_back_to_the_gpu(tmp_path: Path) -> None:
     pool = EnginePool(tmp_path)
-
-    def use() -> int:
-        pool.load(load_llm, settings).generate(ASKED, max_new_tokens=5)
-        held: int = torch.cuda.memory_allocated()
-        pool.release()
-        return held
-
-    use()  # the libraries' own workspaces stay
-    before, reserved = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
-    assert use() > before
-    assert torch.cuda.memory_allocated() == before
-    assert torch.cuda.memory_reserved() <= reserved
+    pool.load(lambda *_: Holder(), LlmSettings("none"))
+    held = torch.cuda.memory_reserved()
+    pool.release()
+    assert torch.cuda.memory_reserved() <= held - 64 * MEBIBYTE
 
 
 def test_neighbours_are_searched_on_the_gpu_as_on_the_cpu() -> None:
