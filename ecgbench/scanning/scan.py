@@ -9,18 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ecgbench.artifacts.classifier import OutOfFoldProbs, TrainingDynamics, area_under_margin
-from ecgbench.artifacts.graph import Neighbours, outlier_scores
-from ecgbench.artifacts.llm import ExplanationEmbeddings
-from ecgbench.cleaning.guards import share_below
+from ecgbench.artifacts.classifier import OutOfFoldProbs, TrainingDynamics
 from ecgbench.data import DetectionTask, FloatArray, IntArray
 from ecgbench.errors import INTERRUPTS, EcgbenchError, StoreError, UsageError
 from ecgbench.grid.evaluate import validate_scores
 from ecgbench.grid.executors.local import LocalExecutor
 from ecgbench.grid.jobs import Job, JobRunner
 from ecgbench.grid.plan import Plan, plan_jobs
-from ecgbench.grid.prepare import DetectorColumn, Needs, prepare_columns
+from ecgbench.grid.prepare import DetectorColumn, prepare_columns
 from ecgbench.grid.random_states import guard_random_states
+from ecgbench.grid.standing import read_ease, read_outlier
 from ecgbench.grid.statuses import FailedInputError, describe_failure
 from ecgbench.grid.values import TaskValues
 from ecgbench.plugins import Plugins
@@ -159,23 +157,7 @@ def _rank(prepared: PreparedScan, values: TaskValues) -> _Ranking:
     except BaseException as error:
         raise FailedInputError(describe_failure(error, what=str(prepared.column.selection))) from error
     read = values.closure((*prepared.column.needs, *prepared._guarding()))
-    return _Ranking(scores, top, findings, of_items, _read_outliers(read, values), _read_ease(read, values))
-
-
-def _read_outliers(closure: Needs, values: TaskValues) -> FloatArray | None:
-    """Return each row's rank among all by its outlier score, where the detector read a graph of explanations."""
-    for artifact in closure:
-        if isinstance(artifact, Neighbours) and isinstance(artifact.embeddings, ExplanationEmbeddings):
-            return share_below(outlier_scores(values.load(artifact)))
-    return None
-
-
-def _read_ease(closure: Needs, values: TaskValues) -> FloatArray | None:
-    """Return each row's rank among all by the margin of its given label, where a classifier was trained."""
-    for artifact in closure:
-        if isinstance(artifact, TrainingDynamics):
-            return share_below(area_under_margin(values.load(artifact).logits, values.task.labels))
-    return None
+    return _Ranking(scores, top, findings, of_items, read_outlier(values, read), read_ease(values, read))
 
 
 def _build_scan(prepared: PreparedScan, ranking: _Ranking, evidence: Sequence[Evidence]) -> Scan:

@@ -166,7 +166,7 @@ def test_proposals_are_read_from_the_artifacts_of_a_run(tmp_path: Path) -> None:
     values.preset(graph.resolve(profile), lambda: neighbours)
     logits = np.zeros((2, 6, 2), dtype=np.float32)
     logits[:, :, 1] = 1.0
-    dynamics = proposing.TrainingDynamics().resolve(profile)
+    dynamics = TrainingDynamics().resolve(profile)
     values.preset(dynamics, lambda: type("Dynamics", (), {"logits": logits})())
     assert proposing.has_proposals(known)
     assert not proposing.has_proposals(a for a in known if not isinstance(a, ExplanationSamples))

@@ -8,13 +8,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ecgbench.artifacts.base import Artifact
-from ecgbench.artifacts.classifier import TrainingDynamics, area_under_margin
-from ecgbench.artifacts.graph import Neighbours, outlier_scores
-from ecgbench.artifacts.llm import CalibratedLabels, ExplanationEmbeddings, ExplanationSamples
+from ecgbench.artifacts.llm import CalibratedLabels, ExplanationSamples
 from ecgbench.artifacts.llm.explanations import Samples, share_stating
-from ecgbench.cleaning.guards import Evidence, share_below
+from ecgbench.cleaning.guards import Evidence
 from ecgbench.data import FloatArray
 from ecgbench.grid.downstream.variants import Proposals
+from ecgbench.grid.standing import read_ease, read_outlier
 from ecgbench.grid.values import TaskValues
 
 A = TypeVar("A", bound=Artifact[Any])
@@ -41,16 +40,13 @@ def read_proposals(values: TaskValues, artifacts: Iterable[Artifact[Any]]) -> Pr
     names = values.task.description.label_names
     stated = [names[label] for label in labels]
     unknown = np.full(len(labels), np.nan)
-    graph = next((a for a in known if isinstance(a, Neighbours) and _is_of_explanations(a)), None)
-    dynamics = _find(known, TrainingDynamics)
+    outlier, ease = read_outlier(values, known), read_ease(values, known)
     evidence = Evidence(
         is_disputed=labels != values.task.labels,
         confidence=probabilities.max(axis=1),
         agreement=measure_agreement(stated, samples),
-        outlier=unknown if graph is None else share_below(outlier_scores(values.load(graph))),
-        ease=unknown
-        if dynamics is None
-        else share_below(area_under_margin(values.load(dynamics).logits, values.task.labels)),
+        outlier=unknown if outlier is None else outlier,
+        ease=unknown if ease is None else ease,
     )
     return Proposals(labels, evidence)
 
@@ -63,7 +59,3 @@ def measure_agreement(labels: Sequence[str], samples: Sequence[Samples]) -> Floa
 
 def _find(artifacts: Sequence[Artifact[Any]], kind: type[A]) -> A | None:
     return next((artifact for artifact in artifacts if isinstance(artifact, kind)), None)
-
-
-def _is_of_explanations(graph: Neighbours) -> bool:
-    return isinstance(graph.embeddings, ExplanationEmbeddings)
